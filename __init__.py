@@ -1,0 +1,3 @@
+"""Aisle: an inference serving runtime for shops and warehouses."""
+
+__version__ = "0.1.0"

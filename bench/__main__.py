@@ -1,0 +1,52 @@
+"""The command line of the benches: `python -m aisle.bench NAME [--data DIR] [--only CASE] [--quick] [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from .report import Options, keep, summary, table
+
+BENCHES = {
+    "overhead": "aisle.bench.overhead:run",
+    "inspection": "aisle.bench.inspection:run",
+    "footprint": "aisle.bench.footprint:run",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options that all benches share."""
+    made = argparse.ArgumentParser(prog="python -m aisle.bench", description=__doc__)
+    made.add_argument("name", nargs="?", choices=sorted(BENCHES))
+    made.add_argument("--list", action="store_true", help="name every bench")
+    made.add_argument("--data", type=Path, help="folder with real data; cases that need it are left out without it")
+    made.add_argument("--only", metavar="CASE", help="run the cases whose name contains this")
+    made.add_argument("--quick", action="store_true", help="end within a minute")
+    made.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one bench; 0 when it ran, 2 for a wrong call."""
+    options = parser().parse_args(arguments)
+    if options.list or options.name is None:
+        print("\n".join(sorted(BENCHES)))
+        return 0 if options.list else 2
+    if options.data is not None and not options.data.is_dir():
+        print(f"--data {options.data}: expected a folder, found none; leave it out or name another", file=sys.stderr)
+        return 2
+    module, attribute = BENCHES[options.name].split(":")
+    run = getattr(import_module(module), attribute)
+    rows = list(run(Options(data=options.data, only=options.only, quick=options.quick)))
+    result = summary(options.name, rows)
+    if options.only is None and not options.quick:
+        print(f"kept as {keep(result)}", file=sys.stderr)
+    print(json.dumps(result) if options.json else table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

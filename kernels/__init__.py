@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: the ops that decide latency. Knows nothing of servers, models or devices."""

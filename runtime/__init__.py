@@ -1,0 +1,1 @@
+"""The server: models on disk become answers over HTTP."""

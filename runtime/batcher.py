@@ -1,0 +1,302 @@
+"""One queue and one worker thread per session: jobs in, batches through the session, results out."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ..models.bundle import QueuePolicy
+from .backends import FreeSession, Row, Session
+from .errors import AisleError, Busy, Failed, Late
+from .stats import Stats
+
+Fill = Callable[[Any], None]
+Read = Callable[[Row], Any]
+
+
+@dataclass
+class Limits:
+    """Bounds of one queue: requests and bytes waiting."""
+
+    max_requests: int = 256
+    max_bytes: int = 256 << 20
+
+
+class Job:
+    """One request on its way. `rows` None means a single row without its batch axis."""
+
+    __slots__ = ("born", "done", "fill", "future", "nbytes", "outputs", "read", "rows", "timer", "times")
+
+    def __init__(self, fill: Fill, read: Read, rows: int | None, nbytes: int, outputs: Sequence[str],
+                 future: asyncio.Future[Any]) -> None:
+        self.fill = fill
+        self.read = read
+        self.rows = rows
+        self.nbytes = nbytes
+        self.outputs = outputs
+        self.future = future
+        self.born = time.perf_counter_ns()
+        self.done = False                     # taken by the worker, cancelled or expired
+        self.timer: asyncio.TimerHandle | None = None
+        self.times = (0, 0, 0, 0)             # queue, fill, run, read in ns; set with the result
+
+
+class Batcher:
+    """Queues jobs for one session and runs them on one thread, which alone touches the session's memory.
+
+    Order: priority (1 first), then arrival. Nothing waits for a timer unless the model's policy says so.
+    """
+
+    def __init__(self, session: Session | FreeSession, name: str, stats: Stats, *,
+                 limits: Limits | None = None, policy: QueuePolicy | None = None) -> None:
+        self.session = session
+        self.name = name
+        self.stats = stats
+        self.limits = limits or Limits()
+        self.policy = policy or QueuePolicy()
+        self.capacity = session.capacity if isinstance(session, Session) else 1
+        self._loop = asyncio.get_running_loop()
+        self._heap: list[tuple[int, int, Job]] = []
+        self._mutex = threading.Lock()       # guards heap, sleeping and the two sums
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._sleeping = False
+        self._closing = False
+        self._sequence = 0
+        self.waiting = 0
+        self.waiting_bytes = 0
+        self._ran: list[tuple[int, int, int, int]] = []   # runs since the last hand-over: rows, fill, run, read ns
+        self._thread = threading.Thread(target=self._work, name=f"aisle-{name}", daemon=True)
+        self._thread.start()
+
+    # ---- the event loop's side
+
+    def submit(self, fill: Fill, read: Read, *, rows: int | None = None, nbytes: int = 0,
+               outputs: Sequence[str] = (), timeout_us: int = 0, priority: int = 0) -> Job:
+        """Queue one job; await `job.future`. Raises Busy when full or closing. `rows` counts against the batch."""
+        limit = self.policy.max_requests or self.limits.max_requests
+        if self._closing:
+            raise Busy(f"model '{self.name}' is being unloaded; try again shortly")
+        if self.waiting >= limit:
+            raise Busy(f"Exceeds maximum queue size: {limit} requests already wait for model '{self.name}'")
+        if self.waiting_bytes + nbytes > self.limits.max_bytes and self.waiting:
+            raise Busy(f"Exceeds maximum queue size: {self.waiting_bytes >> 20} MiB already wait for model "
+                       f"'{self.name}' and the limit is {self.limits.max_bytes >> 20} MiB")
+        job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future())
+        timeout_us = self._timeout(timeout_us)
+        if timeout_us:
+            job.timer = self._loop.call_later(timeout_us * 1e-6, self._expire, job, timeout_us)
+        with self._mutex:
+            self._sequence += 1
+            heapq.heappush(self._heap, (self._level(priority), self._sequence, job))
+            self.waiting += 1
+            self.waiting_bytes += nbytes
+            wake, self._sleeping = self._sleeping, False
+        if wake:
+            self._wake.put(None)
+        return job
+
+    async def call(self, fill: Fill, read: Read, **how: Any) -> Any:
+        """Submit and wait; a cancelled caller gives its place back at once."""
+        job = self.submit(fill, read, **how)
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            self.forget(job)
+            raise
+
+    def forget(self, job: Job) -> None:
+        """Drop a job whose caller went away; without effect once the worker has taken it."""
+        with self._mutex:
+            self._leave(job)
+        if job.timer is not None:
+            job.timer.cancel()
+
+    def _leave(self, job: Job) -> bool:
+        if job.done:
+            return False
+        job.done = True
+        self.waiting -= 1
+        self.waiting_bytes -= job.nbytes
+        if len(self._heap) > 4 * self.waiting + 64:     # forgotten jobs must not pile up behind a slow run
+            self._heap = [item for item in self._heap if not item[2].done]
+            heapq.heapify(self._heap)
+        return True
+
+    def _level(self, priority: int) -> int:
+        policy = self.policy
+        if policy.priority_levels:
+            return priority if 0 < priority <= policy.priority_levels else policy.default_priority
+        return priority or 1 << 30
+
+    def _timeout(self, asked_us: int) -> int:
+        """The caller's timeout counts where the policy lets it; else the model's own (0: none)."""
+        default = self.policy.default_timeout_us
+        if self.policy.timeout_action == "DELAY":
+            return 0
+        if not asked_us or not self.policy.allow_timeout_override:
+            return default
+        return min(asked_us, default) if default else asked_us
+
+    def _expire(self, job: Job, timeout_us: int) -> None:
+        with self._mutex:
+            left = self._leave(job)
+        if left and not job.future.done():
+            job.future.set_exception(Late(f"Request timeout expired: {timeout_us} us passed while the request "
+                                          f"waited for model '{self.name}'"))
+
+    async def drain(self) -> None:
+        """Refuse new jobs, answer the queued ones, end the thread and close the session."""
+        self._closing = True
+        self._wake.put(None)
+        while self._thread.is_alive():
+            await asyncio.sleep(0.005)
+        self.session.close()
+
+    # ---- the worker's side
+
+    def _work(self) -> None:
+        single = isinstance(self.session, FreeSession) and not isinstance(self.session, Session)
+        while True:
+            jobs = self._take()
+            if jobs is None:
+                return
+            if not jobs:
+                continue
+            done = self._run_free(jobs[0]) if single else self._run_rows(jobs)
+            ran, self._ran = self._ran, []
+            self._loop.call_soon_threadsafe(self._finish, done, ran)
+
+    def _take(self) -> list[Job] | None:
+        """The next batch; blocks while the queue is empty; None at the end."""
+        jobs, rows = self._pop([], 0)
+        if not jobs:
+            with self._mutex:
+                if self.waiting:
+                    return []
+                if self._closing:
+                    return None
+                self._sleeping = True
+            self._wake.get()
+            return []
+        if self.policy.wait_us and rows < self.capacity:
+            self._linger(jobs, rows)
+        return jobs
+
+    def _pop(self, jobs: list[Job], rows: int) -> tuple[list[Job], int]:
+        with self._mutex:
+            while self._heap:
+                job = self._heap[0][2]
+                size = job.rows or 1
+                if jobs and rows + size > self.capacity:
+                    break
+                heapq.heappop(self._heap)
+                if job.done:
+                    continue
+                job.done = True
+                self.waiting -= 1
+                self.waiting_bytes -= job.nbytes
+                if job.future.cancelled():
+                    continue
+                jobs.append(job)
+                rows += size
+                if rows >= self.capacity:
+                    break
+        return jobs, rows
+
+    def _linger(self, jobs: list[Job], rows: int) -> None:
+        """Wait for company until the first job is `wait_us` old or the batch is full."""
+        until = jobs[0].born + self.policy.wait_us * 1000
+        while rows < self.capacity and not self._closing:
+            left = until - time.perf_counter_ns()
+            if left <= 0:
+                return
+            with self._mutex:
+                self._sleeping = not self.waiting
+            try:
+                if self._sleeping:
+                    self._wake.get(timeout=left * 1e-9)
+            except Empty:
+                return
+            before = rows
+            jobs, rows = self._pop(jobs, rows)
+            if rows == before and self.waiting:
+                return                       # the next one does not fit
+
+    def _run_rows(self, jobs: list[Job]) -> list[tuple[Job, Any, BaseException | None]]:
+        session: Session = self.session      # type: ignore[assignment]
+        results: list[tuple[Job, Any, BaseException | None]] = []
+        filled: list[tuple[Job, int]] = []
+        start, at = time.perf_counter_ns(), 0
+        for job in jobs:
+            try:
+                job.fill(session.row(at) if job.rows is None else session.rows(at, job.rows))
+            except Exception as error:  # noqa: BLE001 - goes to the caller; one bad row fails alone
+                results.append((job, None, error))
+                continue
+            filled.append((job, at))
+            at += job.rows or 1
+        if not filled:
+            return results
+        middle = time.perf_counter_ns()
+        try:
+            session.run(at)
+        except Exception as error:  # noqa: BLE001 - goes to the callers
+            if len(filled) == 1:
+                return [*results, (filled[0][0], None, self._backend_error(error))]
+            # One row can spoil the run for all: run each alone, so that only the guilty one fails.
+            return results + [one for job, _ in filled for one in self._run_rows([job])]
+        after = time.perf_counter_ns()
+        for job, i in filled:
+            try:
+                value = job.read(session.row(i) if job.rows is None else session.rows(i, job.rows))
+            except Exception as error:  # noqa: BLE001 - goes to the caller
+                results.append((job, None, error))
+                continue
+            results.append((job, value, None))
+        end = time.perf_counter_ns()
+        for job, _ in filled:
+            job.times = (start - job.born, middle - start, after - middle, end - after)
+        self._ran.append((at, middle - start, after - middle, end - after))
+        return results
+
+    def _run_free(self, job: Job) -> list[tuple[Job, Any, BaseException | None]]:
+        session: FreeSession = self.session  # type: ignore[assignment]
+        start = time.perf_counter_ns()
+        try:
+            inputs: dict[str, Any] = {}
+            job.fill(inputs)
+            middle = time.perf_counter_ns()
+            outputs = session.run(inputs, job.outputs)
+            after = time.perf_counter_ns()
+            value = job.read(outputs)
+        except AisleError as error:
+            return [(job, None, error)]
+        except Exception as error:  # noqa: BLE001 - goes to the caller
+            return [(job, None, self._backend_error(error))]
+        end = time.perf_counter_ns()
+        job.times = (start - job.born, middle - start, after - middle, end - after)
+        self._ran.append((1, middle - start, after - middle, end - after))
+        return [(job, value, None)]
+
+    def _backend_error(self, error: Exception) -> BaseException:
+        return error if isinstance(error, AisleError) else Failed(f"model '{self.name}' failed while running: {error}")
+
+    def _finish(self, done: list[tuple[Job, Any, BaseException | None]],
+                ran: list[tuple[int, int, int, int]]) -> None:
+        for run in ran:
+            self.stats.executed(*run)
+        for job, value, error in done:
+            if job.timer is not None:
+                job.timer.cancel()
+            if job.future.done():
+                continue
+            if error is None:
+                job.future.set_result(value)
+            else:
+                job.future.set_exception(error)

@@ -1,0 +1,158 @@
+"""Wires configuration, device, models and transports together; start, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from ..edge_devices.profile import DeviceProfile, load_profile
+from .batcher import Limits
+from .config import Config, ConfigError
+from .engine import Pool
+from .pictures import PictureLimits, decode
+from .repository import Repository
+from .transports.http.access import read_token
+from .transports.http.context import Context
+from .transports.http.frame import Frame, Server
+
+log = logging.getLogger("aisle.app")
+
+
+class App:
+    """One running server. `start()` listens at once and loads models behind it; `stop()` drains."""
+
+    def __init__(self, config: Config) -> None:
+        if not config.repository.path:
+            raise ConfigError("repository.path: name the folder with the models (or --models DIR)")
+        root = Path(config.repository.path)
+        if not root.is_dir():
+            raise ConfigError(f"repository.path: {root} is not a folder; make it or name another (--models DIR)")
+        self.config = config
+        token = read_token(config.server)
+        device = self._device(config)
+        self.pool = Pool(max(2, device.threads), config.queue.max_pool)
+        limits = PictureLimits(max_pixels=int(config.pictures.max_megapixels * 1e6))
+        self.repository = Repository(
+            root, device, self.pool, decode=lambda data: decode(data, limits),
+            limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required)
+        state = Path(config.repository.state) if config.repository.state else root / ".aisle"
+        self.context = Context(config, self.repository, self.pool, state, token)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._runner: web.ServerRunner | None = None
+        self.port = 0
+
+    @staticmethod
+    def _device(config: Config) -> DeviceProfile:
+        device = load_profile(config.device.profile)
+        return replace(device, threads=config.device.threads) if config.device.threads else device
+
+    @property
+    def address(self) -> str:
+        """The base URL."""
+        server = self.config.server
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        return f"{'https' if server.tls_cert else 'http'}://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen; models load in the background (see /healthz). Raises ConfigError where the port is taken."""
+        server = self.config.server
+        frame = Frame(self.context)
+        self._runner = web.ServerRunner(Server(self.context, frame))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, server.host, server.port, ssl_context=self._tls(), backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another "
+                              "server.port (0 takes a free one)") from None
+        self.port = self._runner.addresses[0][1]
+        self._spawn(self._models())
+
+    def _tls(self) -> ssl.SSLContext | None:
+        server = self.config.server
+        if not server.tls_cert:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(server.tls_cert, server.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"server.tls_cert {server.tls_cert} and server.tls_key {server.tls_key} cannot be used: "
+                              f"{error}") from None
+        return context
+
+    async def _models(self) -> None:
+        started = time.monotonic()
+        await self.repository.start()
+        log.info("models loaded in %.2f s; %s", time.monotonic() - started,
+                 "; ".join(self.repository.blockers()) or "ready")
+        while self.config.repository.poll_s:
+            await asyncio.sleep(self.config.repository.poll_s)
+            try:
+                await self.repository.poll()
+            except OSError as error:
+                log.error("cannot look for changed models in %s: %s", self.repository.root, error)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.critical("a background task failed; the server stops", exc_info=task.exception())
+            self.context.stopping.set()
+
+    async def stop(self) -> None:
+        """Refuse new work, let running requests finish for `drain_s`, close everything."""
+        self.context.draining = True
+        self.context.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        until = time.monotonic() + self.config.server.drain_s
+        while self.context.in_flight and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.5, until - time.monotonic())):
+                await self.repository.close()
+        self.pool.close()
+
+
+async def serve(config: Config, announce: Callable[[App], None]) -> None:
+    """Run until SIGTERM or SIGINT."""
+    app = App(config)
+    await app.start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.context.stopping.set)
+    announce(app)
+    await app.context.stopping.wait()
+    log.info("shutting down; running requests get %g s", config.server.drain_s)
+    await app.stop()
+
+
+def run(config: Config, announce: Callable[[App], None]) -> int:
+    """The server as a process; 0 after a clean stop, 2 for a configuration that cannot be served."""
+    import uvloop
+
+    logging.basicConfig(level=config.log.level.upper(), stream=sys.stderr,
+                        format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        uvloop.run(serve(config, announce))
+    except ConfigError as error:
+        print(f"aisle: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,50 @@
+"""Health with reasons, and the metrics page."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+
+from .... import __version__
+from ...metrics import CONTENT_TYPE, metrics_text
+from .context import Context
+
+
+class Health:
+    """GET /healthz and GET /metrics."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/healthz", self.healthz), web.get("/metrics", self.metrics)]
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """200 when every required model serves, else 503; the body says why, model by model."""
+        context = self.context
+        blockers = (["the server is shutting down"] if context.draining else []) + context.repository.blockers()
+        body: dict[str, Any] = {
+            "ready": not blockers,
+            "blockers": blockers,
+            "version": __version__,
+            "uptime_s": round(time.monotonic() - context.started, 3),
+            "device": context.repository.device.name,
+            "models": context.repository.index(),
+            "serving": [{"name": s.name, "version": s.version, "platform": s.platform, "precision": s.precision,
+                         "pending": s.stats.pending, "overhead_us": s.stats.overhead_ns / 1e3}
+                        for s in context.repository.served()],
+            "pool": {"active": context.pool.active, "limit": context.pool.limit},
+        }
+        return web.json_response(body, status=200 if not blockers else 503)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Prometheus text, format 0.0.4."""
+        context = self.context
+        text = metrics_text(context.repository.served, lambda: {
+            "aisle_ready": float(not context.repository.blockers() and not context.draining),
+            "aisle_requests_in_flight": context.in_flight,
+            "aisle_pool_active": context.pool.active,
+        })
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

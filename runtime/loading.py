@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,7 +39,7 @@ class Opened:
 
 
 def choose(bundle: Bundle, device: DeviceProfile) -> tuple[str, str]:
-    """The first (backend, precision) by the device's order of preference that the bundle has and this machine can run."""
+    """The first (backend, precision) in the device's order that the bundle has and this machine can run."""
     reasons = []
     order = [*device.backends, *(b for b, _ in bundle.files if b not in device.backends)]
     for backend in dict.fromkeys(order):
@@ -67,8 +67,8 @@ def open_bundle(bundle: Bundle, device: DeviceProfile) -> Opened:
         chosen = backend.describe(narrowed(bundle, name, precision))
         opened = Opened(chosen, name, precision, backend.open(chosen, device))
     elif job is None:
-        raise BundleError(f"bundle '{bundle.name}' names no model file and its role '{bundle.role}' is no job; expected "
-                          f"[[files]] or one of the roles {sorted(BUNDLE_ROLES)}")
+        raise BundleError(f"bundle '{bundle.name}' names no model file and its role '{bundle.role}' is no job; "
+                          f"expected [[files]] or one of the roles {sorted(BUNDLE_ROLES)}")
     try:
         warm_up(opened)
         if job is not None:
@@ -87,7 +87,6 @@ def open_bundle(bundle: Bundle, device: DeviceProfile) -> Opened:
 
 def narrowed(bundle: Bundle, backend: str, precision: str) -> Bundle:
     """The bundle with only the chosen file."""
-    from dataclasses import replace
     return replace(bundle, files={(backend, precision): bundle.files[backend, precision]})
 
 
@@ -120,7 +119,7 @@ def zero(spec: TensorSpec) -> np.ndarray:
 
 
 def ask_canary(session: Session | FreeSession, bundle: Bundle, path: Path) -> None:
-    """Stored inputs must give the stored outputs (npz: `in:NAME` and `out:NAME`, one row, no batch axis where static)."""
+    """Stored inputs must give the stored outputs (npz: `in:NAME` and `out:NAME`; one row where static)."""
     with np.load(path, allow_pickle=False) as stored:
         inputs = {k[3:]: stored[k] for k in stored.files if k.startswith("in:")}
         wanted = {k[4:]: stored[k] for k in stored.files if k.startswith("out:")}

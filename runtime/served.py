@@ -219,7 +219,7 @@ def fits(got: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
 
 def wire_name(dtype: np.dtype[Any]) -> str:
     """OIP's name of an array's dtype."""
-    return "BYTES" if dtype == object else WIRE_NAMES.get(dtype.name, dtype.name)
+    return "BYTES" if dtype.kind == "O" else WIRE_NAMES.get(dtype.name, dtype.name)
 
 
 def sequence_controls(config: Mapping[str, Any]) -> dict[str, tuple[str, tuple[Any, Any]]]:

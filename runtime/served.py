@@ -177,6 +177,23 @@ class Served:
         self.stats.executed(1, middle - start, after - middle, time.perf_counter_ns() - after)
         return {n: made[n] for n in names}, (0, middle - start, after - middle, time.perf_counter_ns() - after)
 
+    async def answer(self, request: Any, *, input_ns: int = 0) -> Any:
+        """A job's Verdict for its Request, counted like any inference; `input_ns` is what decoding it took before."""
+        assert self.workload is not None
+        start = time.perf_counter_ns()
+        self.stats.pending += 1
+        try:
+            verdict = await self.workload.run(request, self.engine)
+        except BaseException as error:
+            self._count_failure(error, input_ns + time.perf_counter_ns() - start)
+            raise
+        finally:
+            self.stats.pending -= 1
+        infer_ns = time.perf_counter_ns() - start
+        self.stats.executed(1, input_ns, infer_ns, 0)
+        self.stats.ok(1, input_ns + infer_ns, 0, input_ns, infer_ns, 0)
+        return verdict
+
     def _control_tensors(self, sequence: Sequence_ | None, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """START, END, READY and CORRID as the model's configuration asks for them (Triton: sequence batching)."""
         ident, start, end = sequence or (0, False, False)

@@ -21,13 +21,17 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One tensor of a model. `shape` is one row, without the batch axis; None is a free dimension."""
+    """One tensor of a model. `shape` is one row, without the batch axis; None is a free dimension.
+
+    `any_rank`: the file does not even say how many dimensions there are; `shape` is then `(None,)` and any shape goes.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...]
     optional: bool = False
     labels: tuple[str, ...] = ()
+    any_rank: bool = False
 
     @property
     def static(self) -> bool:

@@ -67,7 +67,7 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}; a bundle is a folder with a {FILE_NAME}") from error
     if len(data) > MAX_TOML_BYTES:
-        raise BundleError(f"{path} is larger than {MAX_TOML_BYTES} bytes; keep weights and tables in files of their own")
+        raise BundleError(f"{path} is over {MAX_TOML_BYTES} bytes; keep weights and tables in files of their own")
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

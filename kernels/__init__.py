@@ -1,1 +1,8 @@
-"""Arrays in, arrays out: the ops that decide latency. Knows nothing of servers, models or devices."""
+"""Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
+
+from ._op import Choice, choices
+from .heatmap import overlay, regions, smooth, top_mean
+from .knn import knn
+from .letterbox import Placement, letterbox, placement
+
+__all__ = ["Choice", "Placement", "choices", "knn", "letterbox", "overlay", "placement", "regions", "smooth", "top_mean"]

@@ -1,0 +1,77 @@
+"""From a map of distances to an answer: smoothing, one number for the picture, regions, and a picture of why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .. import _check
+from .._op import Op
+
+TOLERANCE = 1e-5       # relative; overlay may differ by 1 of 255
+TOP = 10               # cells that make the picture's score
+BLUR = (1.0, 2.0, 1.0)
+_smooth = Op(__package__, "smooth")
+_top_mean = Op(__package__, "top_mean")
+_regions = Op(__package__, "regions")
+_overlay = Op(__package__, "overlay")
+
+
+def smooth(map: np.ndarray, *, out: np.ndarray) -> None:
+    """Write `map` blurred by 1-2-1 along both axes, edges repeated: both float32 (h, w), finite."""
+    _check.array(map, "map", "float32", ("h", "w"))
+    _check.array(out, "out", "float32", map.shape, writable=True)
+    _check.apart(out, "out", map=map)
+    _smooth(map, out)
+
+
+def top_mean(map: np.ndarray, count: int = TOP) -> float:
+    """The mean of the `count` highest cells of `map`, float32 (h, w); of all cells where there are fewer.
+
+    A NaN anywhere gives NaN: it is never taken for a low value.
+    """
+    _check.array(map, "map", "float32", ("h", "w"))
+    return float(_top_mean(map, int(_check.number(count, "count", 1, 1 << 20))))
+
+
+def regions(map: np.ndarray, threshold: float, *, out: np.ndarray) -> int:
+    """Find connected cells (8 neighbours) of `map` above `threshold`; return how many regions there are.
+
+    `map` float32 (h, w); `out` float32 (k, 6) takes the k regions with the highest cells, highest first (ties: the one
+    found first in row order): x, y, w, h in cells, area in cells, highest cell. Rows beyond the count are left alone.
+    """
+    _check.array(map, "map", "float32", ("h", "w"))
+    _check.array(out, "out", "float32", ("k", 6), writable=True)
+    _check.apart(out, "out", map=map)
+    return int(_regions(map, float(_check.number(threshold, "threshold", -3.4e38, 3.4e38)), out))
+
+
+def overlay(image: np.ndarray, map: np.ndarray, low: float, high: float, *, out: np.ndarray) -> None:
+    """Write `image` with `map` laid over it, blue-less where `low`, through yellow to red where `high` and above.
+
+    `image` and `out` uint8 BGR (h, w, 3), `map` float32 (gh, gw) stretched over the picture bilinearly, low < high.
+    Below `low` the picture is left as it is.
+    """
+    _check.array(image, "image", "uint8", ("h", "w", 3))
+    _check.array(map, "map", "float32", ("gh", "gw"))
+    _check.array(out, "out", "uint8", image.shape, writable=True)
+    _check.apart(out, "out", image=image, map=map)
+    low, high = _check.number(low, "low", -3.4e38, 3.4e38), _check.number(high, "high", -3.4e38, 3.4e38)
+    if not low < high:
+        raise ValueError(f"expected low < high, got {low:g} and {high:g} - at `low` and `high`")
+    _overlay(image, map, float(low), float(high), out)
+
+
+def cases(rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Maps that every variant must agree on: a cell, a row, a column, ties, plateaus, noise, islands."""
+    yield np.ones((1, 1), np.float32)
+    yield rng.random((1, 9), np.float32)
+    yield rng.random((9, 1), np.float32)
+    yield rng.random((24, 32), np.float32)
+    yield rng.integers(0, 3, (17, 13)).astype(np.float32)
+    yield np.zeros((5, 6), np.float32)
+    yield (rng.random((40, 40)) > 0.6).astype(np.float32)
+
+
+__all__ = ["TOLERANCE", "TOP", "cases", "overlay", "regions", "smooth", "top_mean"]

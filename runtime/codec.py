@@ -1,0 +1,54 @@
+"""Bytes become a job's Request, its Verdict becomes JSON and pictures: a table, so that no transport knows a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from .errors import NotFound
+from .served import Served
+
+Decode = Callable[[bytes], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What arrived, whatever carried it: the bytes, what they claim to be, and the options beside them."""
+
+    body: bytes
+    content_type: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    accept: str = ""
+
+    def flag(self, name: str) -> bool:
+        """True for `name=1` (or true, yes, on) among the options."""
+        return self.options.get(name, "").lower() in ("1", "true", "yes", "on")
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How one job is spoken. All but `about` may take a millisecond and run off the event loop."""
+
+    request: Callable[[Payload, Decode], Any]                    # Payload -> Request
+    answer: Callable[[Any], dict[str, Any]]                      # Verdict -> plain data for JSON
+    picture: Callable[[Any, Payload], tuple[bytes, str] | None]  # Verdict -> (bytes, media type) where asked for
+    thumbnail: Callable[[Any], bytes]                            # Request -> small JPEG
+    about: Callable[[Served], dict[str, Any]]                    # a served bundle -> what people want to know of it
+
+
+CODECS = {
+    "inspect": "aisle.runtime.codec_inspect:CODEC",
+}
+
+
+def make_codec(job: str) -> Codec:
+    """The codec of that job, imported only now; NotFound names the jobs that exist."""
+    if job not in CODECS:
+        raise NotFound(f"no job is called {job!r}; the jobs are {', '.join(CODECS)}")
+    module, attribute = CODECS[job].split(":")
+    codec: Codec = getattr(import_module(module), attribute)
+    return codec

@@ -1,0 +1,171 @@
+"""Teaching from folders of pictures: what the command line and the HTTP upload both need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..models.bundle import Bundle, BundleError
+from .errors import Invalid, TooLarge
+from .pictures import PictureLimits, decode
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+LEAST_GOOD = 2
+MAX_DECODED = 2 << 30          # bytes of decoded pictures held at once
+CONFIDENCE = 0.95
+GOALS = (0.05, 0.01)           # bounds worth advising for
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a teaching made. Promises are rates of good parts rejected: on average, and at most with 95 % confidence."""
+
+    station: str
+    version: str
+    good: int
+    bad: int
+    threshold: float
+    promise_average: float
+    promise_bound: float
+    advice: str
+    warnings: tuple[str, ...]
+    path: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, with the promises in words."""
+        return {**asdict(self), "warnings": list(self.warnings), "promises": list(promises(self))}
+
+
+def check_name(name: str) -> None:
+    """Raise Invalid for a station name that cannot be a folder and a part of a URL everywhere."""
+    if not NAME.fullmatch(name):
+        raise Invalid(f"station name {name[:80]!r}: expected 1 to 64 of A-Z a-z 0-9 _ . - that begin with a letter, a "
+                      "digit or _")
+
+
+def average_promise(good: int) -> float:
+    """Largest average share of good parts rejected, with the threshold at the highest of `good` leave-one-out scores."""
+    return 1 / (good + 1)
+
+
+def bound_promise(good: int) -> float:
+    """Share of good parts rejected that is not exceeded with 95 % confidence, for the same threshold."""
+    return 1 - (1 - CONFIDENCE) ** (1 / good)
+
+
+def parts_for(bound: float) -> int:
+    """How many good parts bring the bound down to that share."""
+    good = 1
+    while bound_promise(good) > bound:
+        good += 1
+    return good
+
+
+def percent(share: float) -> str:
+    """0.0476 -> '4.8 %', rounded up so that no promise sounds better than it is."""
+    tenths = -int(-share * 1000 // 1)
+    return f"{tenths / 10:.1f} %"
+
+
+def promises(taught: Taught) -> tuple[str, str]:
+    """Both promises in words."""
+    return (f"average false rejects at most {percent(taught.promise_average)}",
+            f"at most {percent(taught.promise_bound)} with 95 % confidence")
+
+
+def advice(good: int) -> str:
+    """How many more good parts buy a better promise."""
+    steps = [(parts_for(goal) - good, goal) for goal in GOALS]
+    wanted = [f"{more} more good parts for at most {goal:.0%} ".rstrip() for more, goal in steps if more > 0]
+    if not wanted:
+        return "the promise is as tight as this server advises for"
+    return "show " + ", ".join(w.replace("%", " %") for w in wanted) + " (with 95 % confidence)"
+
+
+def pictures(folder: Path, every: bool = False) -> list[Path]:
+    """The picture files of a folder by name; `every` takes files of any name. Invalid where there is no such folder."""
+    if not folder.is_dir():
+        raise Invalid(f"{folder} is not a folder; name one that holds pictures")
+    found = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    return [p for p in found if every or p.suffix.lower() in SUFFIXES]
+
+
+def read_all(paths: Iterable[Path], limits: PictureLimits, tick: Callable[[], None]) -> list[np.ndarray]:
+    """Every picture as uint8 BGR of one size. Invalid names the file that is broken or of another size."""
+    images: list[np.ndarray] = []
+    first, nbytes = None, 0
+    for path in paths:
+        try:
+            image = decode(path.read_bytes(), limits)
+        except Invalid as error:
+            raise type(error)(f"picture {path.name}: {error.sentence}") from None
+        if first is None:
+            first = path
+        elif image.shape != images[0].shape:
+            raise Invalid(f"picture {path.name} is {size(image)} but {first.name} is {size(images[0])}; expected pictures "
+                          "of one size: take them all with the same camera settings")
+        nbytes += image.nbytes
+        if nbytes > MAX_DECODED:
+            raise TooLarge(f"the pictures hold more than {MAX_DECODED >> 30} GiB of pixels; teach with fewer or smaller ones")
+        images.append(image)
+        tick()
+    return images
+
+
+def size(image: np.ndarray) -> str:
+    """Width x height of a picture in words."""
+    return f"{image.shape[1]} x {image.shape[0]}"
+
+
+def next_version(folder: Path) -> str:
+    """The version after the newest in a station's folder. Invalid where the name belongs to another kind of model."""
+    taken = [p for p in folder.iterdir()] if folder.is_dir() else []
+    versions = [p for p in taken if p.is_dir() and p.name.isdigit()]
+    if taken and not any((v / "bundle.toml").is_file() for v in versions):
+        raise Invalid(f"the name {folder.name!r} belongs to a model that was not taught ({folder}); choose another name")
+    return str(max((int(v.name) for v in versions), default=0) + 1)
+
+
+def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: Path, *,
+                  limits: PictureLimits | None = None, progress: Progress | None = None) -> Taught:
+    """Learn from picture files and write the next version of station `name` below `models`.
+
+    Raises Invalid (pictures, name), TooLarge, OSError. Nothing is left behind by a teaching that fails.
+    """
+    from ..models.inspect.teach import teach    # heavy, and not needed to check a name
+    check_name(name)
+    if len(good) < LEAST_GOOD:
+        raise Invalid(f"teaching needs at least {LEAST_GOOD} pictures of good parts, got {len(good)}; 20 make a useful start")
+    tell = progress or (lambda done, of, stage: None)
+    limits = limits or PictureLimits()
+    read = 0
+
+    def tick() -> None:
+        nonlocal read
+        read += 1
+        tell(read, len(good) + len(bad), "read")
+
+    images = read_all([*good, *bad], limits, tick)
+    models.mkdir(parents=True, exist_ok=True)
+    version = next_version(models / name)
+    try:
+        bundle = teach(name, images[:len(good)], images[len(good):], out_dir=models, version=version, progress=tell)
+    except BundleError as error:
+        raise Invalid(str(error)) from None
+    return summary(bundle, good, bad)
+
+
+def summary(bundle: Bundle, good: Sequence[Path], bad: Sequence[Path]) -> Taught:
+    """What the new bundle says of itself, with pictures named by their files."""
+    params = bundle.params
+    return Taught(bundle.name, bundle.version, len(good), len(bad), float(params["threshold"]),
+                  float(params["promise_average"]), float(params["promise_bound"]), advice(len(good)),
+                  tuple(params.get("warnings", ())), str(bundle.root))

@@ -39,6 +39,8 @@ class OnnxBackend:
         inputs = _specs(facts["inputs"], facts) + _specs(facts["overridable"], facts, optional=True)
         outputs = _specs(facts["outputs"], facts)
         if bundle.inputs or bundle.outputs or bundle.max_batch:
+            stated = {spec.name for spec in bundle.inputs}
+            inputs += tuple(s for s in _specs(facts["weights"], facts, optional=True) if s.name in stated)
             return _agreed(bundle, inputs, outputs)
         if facts["batches"]:
             return replace(bundle, max_batch=DEFAULT_MAX_BATCH, inputs=_rows(inputs), outputs=_rows(outputs))

@@ -28,7 +28,8 @@ PROVIDERS: dict[str, dict[str, Any]] = {
 _ADVICE = (
     (r"is not a registered (function|op)|No Op registered|custom op|Op with name .* and domain",
      "it needs an operator that ONNX Runtime does not have: export it with standard operators"),
-    (r"NOT_IMPLEMENTED|Could not find an implementation", "it needs a kernel that is missing here: export it in float32"),
+    (r"NOT_IMPLEMENTED|Could not find an implementation",
+     "it needs a kernel that is missing here: export it in float32"),
     (r"locale", "install the locale it names on this machine"),
     (r"acyclic|cycl", "its nodes feed one another in a circle: export it again"),
     (r"bad_alloc|allocate memory|Cannot allocate|MemoryError",

@@ -26,6 +26,7 @@ TRIAL_SECONDS = 2.0
 TRIAL_BYTES = 1 << 30
 MEMORY_SHARE = 0.75            # of the machine's
 MAX_TENSORS = 4096
+MAX_OPTIONAL = 4               # more initializers among the inputs are an old exporter's habit, not an offer
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +43,10 @@ def main(arguments: list[str]) -> int:
 
 
 def probe(path: Path, root: Path, shown: str) -> dict[str, Any]:
-    """Facts of the model: inputs, outputs, overridable, shapeless, external, batches, note."""
+    """Facts of the model: inputs, outputs, overridable, weights, shapeless, external, batches, note.
+
+    `weights` are initializers among the graph's inputs that are too many to be meant as inputs.
+    """
     facts = look_into(path, shown)
     check_external(root, path, facts.external, shown)
     errors = onnx_engine.engine_errors()
@@ -62,6 +66,9 @@ def probe(path: Path, root: Path, shown: str) -> dict[str, Any]:
         kind: [[n.name, onnx_engine.dtype_of(n.type), onnx_engine.shape_of(n)] for n in nodes]
         for kind, nodes in tensors.items()
     }
+    found["weights"] = []
+    if len(found["overridable"]) > MAX_OPTIONAL:
+        found["overridable"], found["weights"] = [], found["overridable"]
     names = {entry[0] for kind in ("inputs", "outputs") for entry in found[kind] if not entry[2]}
     batches, note = try_rows(session, found, errors, shown)
     return {**found, "shapeless": sorted(facts.shapeless & names), "external": sorted(facts.external),

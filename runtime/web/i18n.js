@@ -1,0 +1,94 @@
+// The words of the pages. A language is one table; what lacks a word falls back to English.
+
+const WORDS = {
+  en: {
+    stations: "Stations", all_stations: "All stations",
+    no_stations: "No station has been taught yet. Give one a name and show it some good parts.",
+    new_station: "New station", teach_it: "Teach it", name_rule: "Letters, digits, _ . and -",
+    inspect: "Inspect", teach: "Teach", ready: "Ready", looking: "Looking…", pass: "PASS", reject: "REJECT",
+    problem: "No verdict", drop_here: "Drop, paste or choose a picture of a part",
+    score: "Score", threshold: "Limit", time: "Time", score_of: "Score {score}, limit {threshold}",
+    choose_picture: "Choose picture", camera_on: "Camera", camera_off: "Camera off", heatmap: "Heatmap",
+    take_and_inspect: "Inspect now", no_camera: "No camera here: browsers allow it on this machine or over HTTPS only",
+    camera_failed: "The camera does not open: {why}",
+    recent: "Recent verdicts", no_recent: "Nothing inspected yet.",
+    region: "{n}: {w} × {h} px at {x}, {y}", no_regions: "Nothing unusual found",
+    about: "{good} good parts · version {version}",
+    good_parts: "Good parts", good_explained: "Show pictures of good parts, taken just as the station will see them: same "
+      + "camera, same place, same light. Two are enough to begin, 20 make a useful start.",
+    add_good: "Add good parts", bad_parts: "Bad parts (optional)",
+    bad_explained: "They are not learned from; they check that bad parts are told apart.", add_bad: "Add bad parts",
+    pictures: "{n} pictures", one_picture: "1 picture", more: "+{n} more", remove: "Remove {name}",
+    teach_now: "Teach this station", need: "{n} more needed", enough: "The station keeps working while it learns.",
+    sending: "Sending the pictures…", stage_read: "Reading the pictures", stage_load: "Putting it into service",
+    stage_other: "Learning ({stage})", learned: "Learned",
+    average: "At most 1 in {n} good parts is rejected by mistake, on average ({percent}).",
+    bound: "With 95 % confidence it is never more than {percent}.",
+    advice_more: "Show {n} more good parts and that falls to {goal}.", warning: "Look at this: {text}",
+    inspect_now: "Inspect parts now", not_taught: "This station has not been taught yet. Show it good parts.",
+    token: "This server asks for its access token", token_wrong: "That token was not accepted. Try again.", ok: "OK",
+    unreachable: "The server does not answer. Is it running?", only_pictures: "That is no picture.",
+  },
+  zh: {
+    stations: "工位", all_stations: "全部工位", no_stations: "还没有示教过的工位。取个名字，给它看几件合格品即可。",
+    new_station: "新建工位", teach_it: "去示教", name_rule: "可用字母、数字、_ . 和 -",
+    inspect: "检测", teach: "示教", ready: "就绪", looking: "检测中…", pass: "合格", reject: "不合格",
+    problem: "未判定", drop_here: "拖入、粘贴或选择一张零件图片",
+    score: "得分", threshold: "界限", time: "用时", score_of: "得分 {score}，界限 {threshold}",
+    choose_picture: "选择图片", camera_on: "摄像头", camera_off: "关闭摄像头", heatmap: "热图",
+    take_and_inspect: "拍照检测", no_camera: "此处无法使用摄像头：浏览器只允许在本机或 HTTPS 下使用",
+    camera_failed: "摄像头无法打开：{why}",
+    recent: "最近的判定", no_recent: "还没有检测记录。",
+    region: "{n}：{w} × {h} 像素，位于 {x}, {y}", no_regions: "未发现异常",
+    about: "{good} 件合格品 · 版本 {version}",
+    good_parts: "合格品", good_explained: "请给出合格品的图片，拍摄条件须与实际检测一致：同一摄像头、同一位置、同样的光线。两张即可开始，20 张效果才好。",
+    add_good: "添加合格品", bad_parts: "不合格品（可选）",
+    bad_explained: "不用于学习，只用来检验能否分辨出不合格品。", add_bad: "添加不合格品",
+    pictures: "{n} 张图片", one_picture: "1 张图片", more: "另有 {n} 张", remove: "移除 {name}",
+    teach_now: "开始示教", need: "还需 {n} 张", enough: "示教期间工位照常工作。",
+    sending: "正在发送图片…", stage_read: "正在读取图片", stage_load: "正在投入使用",
+    stage_other: "正在学习（{stage}）", learned: "示教完成",
+    average: "平均而言，每 {n} 件合格品中最多误判 1 件（{percent}）。",
+    bound: "在 95 % 置信度下，误判率不超过 {percent}。",
+    advice_more: "再给出 {n} 件合格品，可降至 {goal}。", warning: "请留意：{text}",
+    inspect_now: "开始检测", not_taught: "该工位尚未示教，请给它看合格品。",
+    token: "此服务器需要访问令牌", token_wrong: "令牌不正确，请重试。", ok: "确定",
+    unreachable: "服务器没有回应，它在运行吗？", only_pictures: "这不是图片。",
+  },
+};
+
+let language = localStorage.getItem("aisle-language") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+
+/** The word for `key`, with {names} filled in. */
+export function t(key, values = {}) {
+  const text = WORDS[language][key] ?? WORDS.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/** Whether the tables know `key`. */
+export const knows = (key) => key in WORDS.en;
+
+/** Fill every element that names its word, now. */
+export function translate(root = document) {
+  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  for (const element of root.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+  for (const element of root.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
+}
+
+/** Set an element's word and remember it for a change of language. */
+export function say(element, key, values = {}) {
+  if (Object.keys(values).length) delete element.dataset.t;
+  else element.dataset.t = key;
+  element.textContent = t(key, values);
+}
+
+/** The button that changes the language; `redraw` renews what was written by scripts. */
+export function languageButton(button, redraw = () => {}) {
+  const show = () => { button.textContent = language === "zh" ? "English" : "中文"; };
+  button.addEventListener("click", () => {
+    language = language === "zh" ? "en" : "zh";
+    localStorage.setItem("aisle-language", language);
+    translate(); show(); redraw();
+  });
+  translate(); show();
+}

@@ -238,7 +238,7 @@ def _entries(value: Any, place: str, keys: Mapping[str, tuple[Check, Any]], iden
     for i, entry in enumerate(entries):
         key = tuple(entry.get(name) for name in identity)
         if None not in key and seen.setdefault(key, i) != i:
-            mistakes.append(f"`{place}[{i}]`: {' '.join(key)!r} is given twice, first at `{place}[{seen[key]}]`")
+            mistakes.append(f"`{place}[{i}]`: {' '.join(map(str, key))!r} is given twice, first at `{place}[{seen[key]}]`")
     if mistakes:
         raise _Within(mistakes)
     return entries

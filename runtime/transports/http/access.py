@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -51,15 +52,20 @@ class Access:
 
     def check(self, request: web.BaseRequest) -> None:
         """Raise 401 or 403 for a caller that may not."""
-        headers = request.headers
+        self.check_headers(request.path, {name: value for name in ("host", "authorization", "origin")
+                                          if (value := request.headers.get(name)) is not None})
+
+    def check_headers(self, path: str, headers: Mapping[str, str]) -> None:
+        """The same for headers with lower-case names."""
+        host = headers.get("host", "")
         if self.token:
-            if not self._open(request.path) and not self._has_token(headers.get("Authorization", "")):
+            if not self._open(path) and not self._has_token(headers.get("authorization", "")):
                 raise web.HTTPUnauthorized(reason="this server wants its access token: send the header "
                                                   "'Authorization: Bearer TOKEN'")
         elif self.loopback:
-            self._check_host(headers.get("Host", ""), "Host")
-        origin = headers.get("Origin")
-        if origin is not None and origin != "null" and origin.partition("://")[2] != headers.get("Host", ""):
+            self._check_host(host, "Host")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
             raise web.HTTPForbidden(reason=f"a page of {origin} may not call this server")
 
     def _check_host(self, host: str, what: str) -> None:

@@ -1,0 +1,208 @@
+"""One connection: aiohttp's, with a short way for inference requests and JSON for malformed HTTP.
+
+The short way reads `POST /v2/models/M[/versions/V]/infer` straight from the socket: no request object, no router,
+the body lands once in one buffer. Whatever is not plainly such a request goes to aiohttp as it came, so there is
+one parser for everything unusual. Measured with the overhead bench (see docs/serving.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from .answer import Answer, error_answer
+
+log = logging.getLogger("aisle.http")
+
+INFER = re.compile(rb"POST /v2/models/([A-Za-z0-9_.-]+)(?:/versions/([0-9]+))?/infer HTTP/1\.1")
+LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?[ \t]*")
+# These change how a message is framed or answered: aiohttp's business.
+UNUSUAL = frozenset(("transfer-encoding", "expect", "content-encoding", "upgrade", "connection", "accept-encoding"))
+USUAL_VALUES = {"connection": ("keep-alive", "Keep-Alive"), "accept-encoding": ("identity", "")}
+MAX_HEAD = 16384
+# Private names of aiohttp that tell when a connection is idle; without them the short way stays closed.
+IDLE_MARKS = ("_waiter", "_messages", "_keepalive_handle", "_next_keepalive_close_time", "_request_count")
+SHORT_WAY = all(mark in RequestHandler.__slots__ for mark in IDLE_MARKS)
+
+Infer = Callable[[str, str | None, dict[str, str], Any], Awaitable[Answer]]
+
+
+def parse_head(data: bytes) -> tuple[str, str | None, dict[str, str], int, int] | None:
+    """(model, version, headers by lower-case name, start of the body, its length), or None for aiohttp."""
+    end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+    if end < 0:
+        return None
+    lines = data[:end].split(b"\r\n")
+    found = INFER.fullmatch(lines[0])
+    if found is None:
+        return None
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        match = LINE.fullmatch(line)
+        if match is None:
+            return None
+        name = match[1].decode("ascii").lower()
+        value = (match[2] or b"").decode("ascii")
+        if name in headers or (name in UNUSUAL and value not in USUAL_VALUES.get(name, ())):
+            return None
+        headers[name] = value
+    length = headers.get("content-length", "")
+    if not length.isdigit() or len(length) > 12 or "host" not in headers:
+        return None
+    version = found[2]
+    return found[1].decode("ascii"), version.decode("ascii") if version else None, headers, end + 4, int(length)
+
+
+def remaining(data: bytes) -> int:
+    """Bytes still to come of the one message that starts with `data`; negative where that cannot be told."""
+    end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+    if end < 0:
+        return -1
+    head = data[:end].lower()
+    if b"\r\ntransfer-encoding:" in head or b"\r\nupgrade:" in head:
+        return -1
+    lengths = re.findall(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n|$)", head)
+    if len(lengths) != head.count(b"\r\ncontent-length:") or len(lengths) > 1:
+        return -1
+    return (int(lengths[0]) if lengths else 0) - (len(data) - end - 4)
+
+
+class Connection(RequestHandler):
+    """aiohttp's connection; `_slow` counts the bytes aiohttp is still to get of its message (negative: for ever)."""
+
+    __slots__ = ("_body", "_filled", "_parsed", "_slow", "_stash", "_task", "_timer")
+
+    def __init__(self, manager: Any, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._slow = 0
+        self._task: asyncio.Task[None] | None = None
+        self._stash = b""
+        self._body: bytearray | None = None
+        self._filled = 0
+        self._parsed: tuple[str, str | None, dict[str, str]] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        manager: Any = self._manager
+        if len(manager.connections) > manager.max_connections:
+            out = cast(asyncio.Transport, transport)   # uvloop's class is none of asyncio's
+            refusal = error_answer(503, f"the server holds {manager.max_connections} connections, its limit; try again "
+                                        "shortly", (("Retry-After", "1"), ("Connection", "close")))
+            out.write(refusal.wire())
+            out.close()
+            return
+        self._loop.call_later(manager.idle_timeout_s, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        """A connection whose first request never came whole is closed; later silence is aiohttp's keep-alive timer."""
+        if self._request_count == 0 and self.transport is not None:
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._body is not None:
+            self._continue(data)
+        elif self._task is not None:
+            self._stash += data                      # pipelined behind a request that is being answered
+            if len(self._stash) > MAX_HEAD and self.transport is not None:
+                self.transport.pause_reading()
+        elif self._slow:
+            self._slow = self._slow - len(data) if 0 < len(data) <= self._slow else -1
+            super().data_received(data)
+        elif not self._short(data):
+            self._slow = remaining(data)
+            super().data_received(data)
+
+    def _short(self, data: bytes) -> bool:
+        """Take the request where it is plainly an inference request and this connection is idle."""
+        if not data.startswith(b"POST /v2/models/") or not SHORT_WAY:
+            return False
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._messages:
+            return False
+        manager: Any = self._manager
+        parsed = parse_head(data)
+        if parsed is None or parsed[4] > manager.max_body:
+            return False
+        name, version, headers, start, length = parsed
+        self._parsed = (name, version, headers)
+        self._request_count += 1
+        have = len(data) - start
+        if have >= length:
+            self._stash = data[start + length:]
+            self._begin(data[start:start + length] if start + length < len(data) else data[start:])
+            return True
+        self._body, self._filled = bytearray(length), have
+        self._body[:have] = data[start:]
+        self._timer = self._loop.call_later(manager.body_timeout_s, self._too_slow)
+        return True
+
+    def _continue(self, data: bytes) -> None:
+        body = self._body
+        assert body is not None
+        take = min(len(data), len(body) - self._filled)
+        body[self._filled:self._filled + take] = data if take == len(data) else data[:take]
+        self._filled += take
+        if self._filled == len(body):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._body, self._stash = None, data[take:]
+            self._begin(body)
+
+    def _too_slow(self) -> None:
+        if self._body is not None and self.transport is not None:
+            manager: Any = self._manager
+            text = (f"the request body had not arrived whole after {manager.body_timeout_s:g} s; {self._filled} of "
+                    f"{len(self._body)} bytes came")
+            self.transport.write(error_answer(408, text, (("Connection", "close"),)).wire())
+            self.transport.close()
+        self._body = None
+
+    def _begin(self, body: Any) -> None:
+        assert self._parsed is not None
+        self._task = self._loop.create_task(self._answer(*self._parsed, body))
+
+    async def _answer(self, name: str, version: str | None, headers: dict[str, str], body: Any) -> None:
+        manager: Any = self._manager
+        answer = await manager.infer(name, version, headers, body)
+        transport = self.transport
+        self._task = self._parsed = None
+        if transport is None or transport.is_closing():
+            return
+        if answer.size < 65536:
+            transport.write(answer.wire())
+        else:                                        # do not join what is large
+            transport.writelines([answer.head(), *answer.pieces])
+        if self._keepalive_handle is not None:       # aiohttp's idle timer runs: this connection is not idle
+            self._next_keepalive_close_time = self._loop.time() + manager.idle_timeout_s
+        if self._stash:
+            stash, self._stash = self._stash, b""
+            transport.resume_reading()
+            self.data_received(stash)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._body = None
+        super().connection_lost(exc)
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+                     message: str | None = None) -> web.StreamResponse:
+        """Malformed HTTP gets JSON like every other error."""
+        log.info("malformed request: %s", exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of the answer was already sent")
+        text = (message or str(exc) or "the request is not valid HTTP").strip().splitlines()[0]
+        made = error_answer(status, f"malformed HTTP request: {text}" if status < 500 else
+                            "the server failed on this request; its log says where")
+        response = web.Response(body=made.pieces[0], status=status, content_type=made.content_type)
+        response.force_close()
+        return response

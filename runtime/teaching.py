@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,10 +19,19 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LEAST_GOOD = 2
 MAX_DECODED = 2 << 30          # bytes of decoded pictures held at once
+KEEP_VERSIONS = 20
 CONFIDENCE = 0.95
 GOALS = (0.05, 0.01)           # bounds worth advising for
 
 Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Better:
+    """So many more good parts bring the 95 % bound down to this share."""
+
+    parts: int
+    bound: float
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,13 @@ class Taught:
     threshold: float
     promise_average: float
     promise_bound: float
-    advice: str
+    more: tuple[Better, ...]
     warnings: tuple[str, ...]
     path: str
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, with the promises in words."""
-        return {**asdict(self), "warnings": list(self.warnings), "promises": list(promises(self))}
+        return {**asdict(self), "warnings": list(self.warnings), "promises": list(promises(self)), "advice": advice(self)}
 
 
 def check_name(name: str) -> None:
@@ -81,13 +91,19 @@ def promises(taught: Taught) -> tuple[str, str]:
             f"at most {percent(taught.promise_bound)} with 95 % confidence")
 
 
-def advice(good: int) -> str:
-    """How many more good parts buy a better promise."""
-    steps = [(parts_for(goal) - good, goal) for goal in GOALS]
-    wanted = [f"{more} more good parts for at most {goal:.0%} ".rstrip() for more, goal in steps if more > 0]
-    if not wanted:
-        return "the promise is as tight as this server advises for"
-    return "show " + ", ".join(w.replace("%", " %") for w in wanted) + " (with 95 % confidence)"
+def better(good: int) -> tuple[Better, ...]:
+    """How many more good parts bring the bound down to each goal that is not reached yet."""
+    steps = [Better(parts_for(goal) - good, goal) for goal in GOALS]
+    return tuple(step for step in steps if step.parts > 0)
+
+
+def advice(taught: Taught) -> str:
+    """What more good parts would buy, in words."""
+    if not taught.more:
+        return "the promise is as tight as it needs to be"
+    steps = ", ".join(f"{step.parts} more good parts for at most {step.bound:.0%}".replace("%", " %")
+                      for step in taught.more)
+    return f"show {steps} (with 95 % confidence)"
 
 
 def pictures(folder: Path, every: bool = False) -> list[Path]:
@@ -134,6 +150,14 @@ def next_version(folder: Path) -> str:
     return str(max((int(v.name) for v in versions), default=0) + 1)
 
 
+def forget_old(folder: Path, keep: int = KEEP_VERSIONS) -> None:
+    """Remove all but the newest `keep` versions of a taught station, so that teaching daily never fills the disk."""
+    versions = sorted((p for p in folder.iterdir() if p.name.isdigit() and (p / "bundle.toml").is_file()),
+                      key=lambda p: int(p.name))
+    for old in versions[:-keep]:
+        shutil.rmtree(old)
+
+
 def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: Path, *,
                   limits: PictureLimits | None = None, progress: Progress | None = None) -> Taught:
     """Learn from picture files and write the next version of station `name` below `models`.
@@ -160,6 +184,7 @@ def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: 
         bundle = teach(name, images[:len(good)], images[len(good):], out_dir=models, version=version, progress=tell)
     except BundleError as error:
         raise Invalid(str(error)) from None
+    forget_old(models / name)
     return summary(bundle, good, bad)
 
 
@@ -167,5 +192,5 @@ def summary(bundle: Bundle, good: Sequence[Path], bad: Sequence[Path]) -> Taught
     """What the new bundle says of itself, with pictures named by their files."""
     params = bundle.params
     return Taught(bundle.name, bundle.version, len(good), len(bad), float(params["threshold"]),
-                  float(params["promise_average"]), float(params["promise_bound"]), advice(len(good)),
+                  float(params["promise_average"]), float(params["promise_bound"]), better(len(good)),
                   tuple(params.get("warnings", ())), str(bundle.root))

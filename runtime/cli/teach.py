@@ -102,9 +102,9 @@ def refuse(args: argparse.Namespace, sentence: str, code: str) -> int:
 
 def plain(taught: Taught) -> str:
     """The result in words."""
-    from ..teaching import promises
+    from ..teaching import advice, promises
     average, bound = promises(taught)
     lines = [f"Station '{taught.station}' has learned from {taught.good} good parts (version {taught.version}, in "
-             f"{taught.path}).", f"Promise: {average}; {bound}.", f"Better: {taught.advice}."]
+             f"{taught.path}).", f"Promise: {average}; {bound}.", f"Better: {advice(taught)}."]
     lines += [f"Look at this: {warning}" for warning in taught.warnings]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ import { Refusal, call } from "./api.js";
 import { startCamera } from "./camera.js";
 import { say, t } from "./i18n.js";
 import { startRecent } from "./recent.js";
-import { SIGNS, pixels } from "./show.js";
+import { SIGNS, droppable } from "./show.js";
 
 const at = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
@@ -129,7 +129,7 @@ export function startInspect({ url, alert }) {
   at("file").addEventListener("change", () => { look(at("file").files[0]); at("file").value = ""; });
   at("toggle").addEventListener("click", toggle);
   at("heat").addEventListener("load", boxes);
-  pixels(at("drop"), (files) => look(files[0]));
+  droppable(at("drop"), (files) => look(files[0]));
   startCamera({ alert, shot: look });
   show("idle", "ready");
   return { look, shown: recent.watch, redraw: () => { if (answer) draw(); else show(state, at("word").dataset.t); recent.draw(); } };

@@ -10,7 +10,7 @@ export const SIGNS = {
 };
 
 /** Let files be dropped onto an element. */
-export function pixels(element, take) {
+export function droppable(element, take) {
   element.addEventListener("dragover", (event) => {
     event.preventDefault();
     element.classList.add("over");
@@ -23,7 +23,7 @@ export function pixels(element, take) {
   });
 }
 
-/** A canvas with the picture at `side` pixels, so that hundreds of thumbnails stay small; null for no picture. */
+/** A canvas with the picture at `side` droppable, so that hundreds of thumbnails stay small; null for no picture. */
 export async function thumbnail(blob, side = 112) {
   let bitmap;
   try {

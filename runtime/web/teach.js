@@ -2,7 +2,7 @@
 
 import { Refusal, call, lines } from "./api.js";
 import { knows, t } from "./i18n.js";
-import { pixels, thumbnail } from "./show.js";
+import { droppable, thumbnail } from "./show.js";
 
 const at = (id) => document.getElementById(id);
 const LEAST = 2;
@@ -131,6 +131,6 @@ function pile(field, changed) {
 
   at(`${field}-pick`).addEventListener("click", () => at(field).click());
   at(field).addEventListener("change", () => { add([...at(field).files]); at(field).value = ""; });
-  pixels(at(`${field}-drop`), add);
+  droppable(at(`${field}-drop`), add);
   return { files, add, draw, empty };
 }

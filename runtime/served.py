@@ -80,7 +80,7 @@ class Served:
                     raise Invalid(f"input '{name}' batch size does not match other inputs for '{self.name}': expected "
                                   f"{batch or 'at least 1'}, got {got[0]}")
                 batch = got[0]
-            elif got != shape and not fits(got, shape):
+            elif got != shape and not (spec.any_rank or fits(got, shape)):
                 raise self._shape_error(name, shape, got)
         if batch > self.max_batch:
             raise Invalid(f"inference request batch-size must be <= {self.max_batch} for '{self.name}', got {batch}")

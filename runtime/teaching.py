@@ -16,7 +16,7 @@ from .errors import Invalid, TooLarge
 from .pictures import PictureLimits, decode
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".pnm")
 LEAST_GOOD = 2
 MAX_DECODED = 2 << 30          # bytes of decoded pictures held at once
 KEEP_VERSIONS = 20

@@ -125,8 +125,7 @@ class Teaching:
     def _outcome(self, name: str, code: int, last: dict[str, Any]) -> dict[str, Any]:
         """The child's last line: its result, or the error that it says."""
         if "result" in last:
-            result: dict[str, Any] = last["result"]
-            return result
+            return {key: value for key, value in last["result"].items() if key != "path"}   # our folders are ours
         if "error" in last:
             kinds = {kind.code: kind for kind in (Invalid, TooLarge, Busy)}
             raise kinds.get(last.get("code", ""), Failed)(last["error"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import NotFound
-from .served import Served
+from ..errors import NotFound
+from ..served import Served
 
 Decode = Callable[[bytes], np.ndarray]
 
@@ -41,7 +41,7 @@ class Codec:
 
 
 CODECS = {
-    "inspect": "aisle.runtime.codec_inspect:CODEC",
+    "inspect": "aisle.runtime.codec.inspect:CODEC",
 }
 
 

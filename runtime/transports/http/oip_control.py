@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import weakref
 from typing import Any
 
 import orjson
@@ -168,13 +167,8 @@ class OipControl:
 
 def owner_of(request: web.BaseRequest) -> Owner:
     """Who asks: the label in its header, else its connection."""
-    connection = weakref.ref(request.protocol)
-
-    def alive() -> bool:
-        protocol = connection()
-        return protocol is not None and protocol.transport is not None
-
-    return Owner(request.headers.get(OWNER_HEADER, ""), connection, alive)
+    connection = request.protocol
+    return Owner(request.headers.get(OWNER_HEADER, ""), connection, lambda: connection.transport is not None)
 
 
 def is_local(request: web.BaseRequest) -> bool:

@@ -34,11 +34,18 @@ def type_name(dtype: str) -> str:
     return "TYPE_STRING" if wire == "BYTES" else f"TYPE_{wire}"
 
 
+def as_map(block: Any) -> Any:
+    """A block as JSON has it: repeated `key` and `value` are one object there."""
+    pairs = isinstance(block, list) and all(isinstance(i, dict) and i.keys() == {"key", "value"} for i in block)
+    return {i["key"]: i["value"] for i in block} if pairs else block
+
+
 def model_config(served: Served) -> dict[str, Any]:
     """The answer to GET /v2/models/M/config."""
     bundle = served.bundle
     dims = {s.name: shape_of(s, False) for s in (*served.inputs, *served.outputs)}
-    given = {name: bundle.config[name] for name in PASSED_ON if bundle.config.get(name)}
+    given = {name: as_map(bundle.config[name]) for name in PASSED_ON if bundle.config.get(name)}
+    label_files = {o.get("name"): o.get("label_filename", "") for o in bundle.config.get("output", ())}
     config: dict[str, Any] = {
         "name": served.name,
         "platform": served.platform,
@@ -50,7 +57,8 @@ def model_config(served: Served) -> dict[str, Any]:
                    "is_shape_tensor": False, "allow_ragged_batch": False, "optional": s.optional,
                    "is_non_linear_format_io": False}
                   for s in served.inputs if s.name not in served.controls],
-        "output": [{"name": s.name, "data_type": type_name(s.dtype), "dims": dims[s.name], "label_filename": "",
+        "output": [{"name": s.name, "data_type": type_name(s.dtype), "dims": dims[s.name],
+                    "label_filename": label_files.get(s.name, ""),
                     "is_shape_tensor": False, "is_non_linear_format_io": False} for s in served.outputs],
         "batch_input": [],
         "batch_output": [],

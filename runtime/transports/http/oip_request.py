@@ -215,7 +215,7 @@ def read_raw(body: bytes, face: Face) -> InferRequest:
         if prod(shape) != 1:
             raise Invalid(f"a raw binary request is one BYTES element; input '{spec.name}' of model '{face.model}' has "
                           f"shape {list(shape)}")
-        array = as_objects([body], shape)
+        array = as_objects([bytes(body)], shape)
     else:
         known = prod(n for n in spec.shape if n is not None) * dtype.itemsize
         if free > 1 or (free and (not known or len(body) % known)):

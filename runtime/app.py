@@ -121,7 +121,7 @@ class App:
         for task in self._tasks:
             task.cancel()
         until = time.monotonic() + self.config.server.drain_s
-        while self.context.in_flight and time.monotonic() < until:
+        while self.context.in_flight and time.monotonic() < until:   # noqa: ASYNC110 - seconds, once
             await asyncio.sleep(0.01)
         if self._runner is not None:
             await self._runner.cleanup()

@@ -1,4 +1,4 @@
-"""One TOML file becomes frozen dataclasses; every mistake is reported at once, with its place and the accepted range."""
+"""One TOML file becomes frozen dataclasses; every mistake is reported at once, with its place and its range."""
 
 from __future__ import annotations
 
@@ -208,7 +208,8 @@ def annotated() -> str:
         kind: Any = section.default_factory
         lines += ["", f"# {kind.__doc__}", f"[{section.name}]"]
         for one in fields(kind):
-            lines += [f"# {one.metadata['doc']}{' Accepted:' + accepted(one.metadata) + '.' if accepted(one.metadata) else ''}",
+            span = accepted(one.metadata)
+            lines += [f"# {one.metadata['doc']}{f' Accepted:{span}.' if span else ''}",
                       f"{one.name} = {toml_value(one.default)}"]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""A bundle on disk becomes something that answers: checks, opens, warms up, asks the canary. Blocking; runs off the loop."""
+"""A bundle on disk becomes something that answers: check, open, warm up, ask the canary. Runs off the loop."""
 
 from __future__ import annotations
 

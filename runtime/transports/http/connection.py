@@ -27,7 +27,8 @@ UNUSUAL = frozenset(("transfer-encoding", "expect", "content-encoding", "upgrade
 USUAL_VALUES = {"connection": ("keep-alive", "Keep-Alive"), "accept-encoding": ("identity", "")}
 MAX_HEAD = 16384
 # Private names of aiohttp that tell when a connection is idle; without them the short way stays closed.
-IDLE_MARKS = ("_waiter", "_messages", "_keepalive_handle", "_next_keepalive_close_time", "_request_count")
+IDLE_MARKS = ("_waiter", "_messages", "_keepalive_handle", "_next_keepalive_close_time", "_keepalive_timeout",
+              "_request_count")
 SHORT_WAY = all(mark in RequestHandler.__slots__ for mark in IDLE_MARKS)
 
 Infer = Callable[[str, str | None, dict[str, str], Any], Awaitable[Answer]]
@@ -106,7 +107,9 @@ class Connection(RequestHandler):
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._body is not None:
+        if not data:                                 # aiohttp pokes itself so when it can go on parsing
+            super().data_received(data)
+        elif self._body is not None:
             self._continue(data)
         elif self._task is not None:
             self._stash += data                      # pipelined behind a request that is being answered
@@ -123,8 +126,9 @@ class Connection(RequestHandler):
         """Take the request where it is plainly an inference request and this connection is idle."""
         if not data.startswith(b"POST /v2/models/") or not SHORT_WAY:
             return False
-        waiter = self._waiter
-        if waiter is None or waiter.done() or self._messages:
+        waiter = self._waiter                        # None before aiohttp's own loop took its first step
+        idle = self._request_count == 0 if waiter is None else not waiter.done()
+        if not idle or self._messages:
             return False
         manager: Any = self._manager
         parsed = parse_head(data)
@@ -166,13 +170,21 @@ class Connection(RequestHandler):
 
     def _begin(self, body: Any) -> None:
         assert self._parsed is not None
-        self._task = self._loop.create_task(self._answer(*self._parsed, body))
+        manager: Any = self._manager
+        answer = manager.infer_now(*self._parsed, body)
+        if answer is None:
+            self._task = self._loop.create_task(self._answer(*self._parsed, body))
+        else:
+            self._write(answer)
 
     async def _answer(self, name: str, version: str | None, headers: dict[str, str], body: Any) -> None:
         manager: Any = self._manager
         answer = await manager.infer(name, version, headers, body)
-        transport = self.transport
-        self._task = self._parsed = None
+        self._task = None
+        self._write(answer)
+
+    def _write(self, answer: Answer) -> None:
+        transport, self._parsed = self.transport, None
         if transport is None or transport.is_closing():
             return
         if answer.size < 65536:
@@ -180,7 +192,7 @@ class Connection(RequestHandler):
         else:                                        # do not join what is large
             transport.writelines([answer.head(), *answer.pieces])
         if self._keepalive_handle is not None:       # aiohttp's idle timer runs: this connection is not idle
-            self._next_keepalive_close_time = self._loop.time() + manager.idle_timeout_s
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._stash:
             stash, self._stash = self._stash, b""
             transport.resume_reading()

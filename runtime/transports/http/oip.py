@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from .... import __version__
 from ...errors import Busy, NotFound
 from ...served import Served
+from .answer import BINARY, JSON, Answer
 from .body import read_body
 from .context import Context
 from .oip_control import OipControl, reply
@@ -23,12 +25,32 @@ from .oip_wishes import Face
 EXTENSIONS = ["classification", "sequence", "model_repository", "schedule_policy", "model_configuration",
               "system_shared_memory", "binary_tensor_data", "parameters", "statistics", "trace", "logging"]
 INLINE_BYTES = 1 << 16       # JSON and strings beyond it are handled on the pool, to keep the event loop answering
-BINARY, JSON = "application/octet-stream", "application/json"
+LENGTH_NAME = LENGTH_HEADER.lower()
 VERSION = "/versions/{version:[0-9]+}"
 
 
+def plain_answer(head: bytes, blocks: list[Any]) -> Answer:
+    """The pieces of a response that are not empty, with the headers of OIP-39."""
+    pieces: list[bytes | memoryview] = [head]
+    for block in blocks:
+        if type(block) is bytes:
+            if block:
+                pieces.append(block)
+        elif block.nbytes:
+            pieces.append(block.data.cast("B"))
+    if len(pieces) == 1:
+        return Answer(200, JSON, pieces)
+    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))),))
+
+
+def compressed(answer: Answer, encoding: str) -> Answer:
+    """The same answer, packed."""
+    body = compress(b"".join(answer.pieces), encoding)
+    return Answer(answer.status, answer.content_type, [body], (*answer.headers, ("Content-Encoding", encoding)))
+
+
 class Oip:
-    """Handlers of /v2; `infer` is also called directly by the frame."""
+    """Handlers of /v2; `answer` is also called directly by the frame."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -56,17 +78,27 @@ class Oip:
     # ---- inference
 
     async def infer_routed(self, request: web.Request) -> web.StreamResponse:
-        return await self.infer(request, request.match_info["name"], request.match_info.get("version"))
-
-    async def infer(self, request: web.BaseRequest, name: str, version: str | None) -> web.StreamResponse:
-        """POST /v2/models/M[/versions/V]/infer."""
+        """POST /v2/models/M[/versions/V]/infer, where it did not come the short way (see connection.py)."""
         started = time.perf_counter_ns()
+        body = await read_body(request, self.context)
+        headers = {name: value for name in (LENGTH_HEADER.lower(), "accept-encoding")
+                   if (value := request.headers.get(name)) is not None}
+        name, version = request.match_info["name"], request.match_info.get("version")
+        answer = await self.answer(name, version, headers, body, started)
+        return web.Response(body=b"".join(answer.pieces), status=answer.status,
+                            headers={"Content-Type": answer.content_type, **dict(answer.headers)})
+
+    async def answer(self, name: str, version: str | None, headers: Mapping[str, str], body: bytes | bytearray,
+                     started: int) -> Answer:
+        """One inference request whose decompressed body is here; header names are lower-case.
+
+        Raises the errors of runtime.errors. `started` is time.perf_counter_ns() of the request's arrival.
+        """
         served = self.repository.get(name, version)
         face = self._faces.get(served)
         if face is None:
             face = self._faces[served] = Face(served)
-        body = await read_body(request, self.context)
-        length = json_length(request.headers.get(LENGTH_HEADER), len(body), self.max_json)
+        length = json_length(headers.get(LENGTH_NAME), len(body), self.max_json)
         if length > INLINE_BYTES or (face.slow and len(body) > INLINE_BYTES and length != RAW):
             asked = await self.context.pool.run(read_request, body, length, face, self.regions)
         else:
@@ -81,20 +113,25 @@ class Oip:
             head, blocks = encode(results, asked, face)
         if traced is not None:
             self.trace.write(name, served.version, asked.ident, started, traced)
-        return await self._respond(request, head, blocks)
-
-    async def _respond(self, request: web.BaseRequest, head: bytes, blocks: list[Any]) -> web.Response:
-        body = b"".join((head, *blocks)) if blocks else head
-        headers = {"Content-Type": JSON}
-        if len(body) > len(head):
-            headers = {"Content-Type": BINARY, LENGTH_HEADER: str(len(head))}
+        answer = plain_answer(head, blocks)
         # Only an exact wish: some clients send a browser-like default with every request, and packing tensors is slow.
-        accepted = request.headers.get("Accept-Encoding")
+        accepted = headers.get("accept-encoding")
         if accepted in ("gzip", "deflate") and self.compresses:
-            headers["Content-Encoding"] = accepted
-            body = (compress(body, accepted) if len(body) <= INLINE_BYTES
-                    else await self.context.pool.run(compress, body, accepted))
-        return web.Response(body=body, headers=headers)
+            return await self.context.pool.run(compressed, answer, accepted)
+        return answer
+
+    def answer_now(self, name: str, version: str | None, headers: Mapping[str, str], body: bytes | bytearray,
+                   started: int) -> Answer | None:
+        """`answer` at once where the model is cheap and idle and the request is small; else None."""
+        if len(body) > INLINE_BYTES or self.trace.active:
+            return None
+        served = self.repository.get(name, version)
+        face = self._faces.get(served)
+        if face is None or not served.ready_now:
+            return None
+        length = json_length(headers.get(LENGTH_NAME), len(body), self.max_json)
+        asked = read_request(body, length, face, self.regions)
+        return plain_answer(*encode(served.infer_now(asked.tensors, asked.names, started), asked, face))
 
     # ---- health and metadata
 

@@ -54,7 +54,7 @@ def letterbox(image: np.ndarray, *, out: np.ndarray, scale: Sequence[float] = (1
         raise ValueError(f"expected 3 numbers, got {len(factors)} and {len(offsets)} - at `scale` and `bias`")
     filler = _check.number(pad, "pad", 0, 255)
     placed = placement(image.shape[0], image.shape[1], out.shape[1], out.shape[2], keep_aspect=keep_aspect)
-    _letterbox(image, factors, offsets, bool(swap), filler, placed, out)
+    _letterbox(image, factors, offsets, bool(swap), filler, tuple(placed), out)
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:

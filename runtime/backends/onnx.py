@@ -59,7 +59,8 @@ class OnnxBackend:
         threads = device.threads or len(os.sched_getaffinity(0))
         errors = onnx_engine.engine_errors()
         try:
-            session = onnx_engine.open_session(bundle.path(relative), threads, device.providers)
+            session = onnx_engine.open_session(bundle.path(relative), threads, device.providers,
+                                               onnx_engine.memory_limit(device.memory_mb))
         except errors as error:
             raise BundleError(f"model file {bundle.name}/{bundle.version}/{relative} cannot be loaded: "
                               f"{onnx_engine.reason(error)}; {onnx_engine.advice(error)}") from error

@@ -20,7 +20,7 @@ PROBE_SECONDS = 120.0
 MAX_ANSWER_BYTES = 4 << 20
 MAX_ENTRIES = 256
 MAX_CACHE_BYTES = 16 << 20
-_FORM = 2                       # raise it when the facts change: old entries are then probed again
+_FORM = 3                       # raise it when the facts change: old entries are then probed again
 log = logging.getLogger("aisle.backends.onnx")
 
 
@@ -36,7 +36,7 @@ def facts_of(bundle: Bundle, relative: str, cache: Path | None) -> dict[str, Any
     key = f"{_FORM}:{_engine_version()}:{digest(path)}"
     known = _remembered(cache)
     record = known.get(key)
-    if isinstance(record, dict) and _same_weights(bundle, path, record, shown):
+    if record is not None and _same_weights(bundle, path, record, shown):
         return dict(record["facts"])
     facts = _probe(path, bundle.root, shown)
     weights = check_external(bundle.root, path, facts["external"], shown)
@@ -116,7 +116,8 @@ def _remembered(cache: Path | None) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         log.warning("cannot use %s (%s); models are tried anew", path, error)
         return {}
-    return known if isinstance(known, dict) else {}
+    return {k: v for k, v in known.items() if isinstance(v, dict) and {"facts", "weights"} <= v.keys()} \
+        if isinstance(known, dict) else {}
 
 
 def _remember(cache: Path | None, records: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from .onnx_file import check_external, look_into
 CPU_SECONDS = 120
 TRIAL_SECONDS = 2.0
 TRIAL_BYTES = 1 << 30
-MEMORY_SHARE = 0.75            # of the machine's
+ADDRESS_SHARE = 0.75           # of the machine's memory
 MAX_TENSORS = 4096
 MAX_OPTIONAL = 4               # more initializers among the inputs are an old exporter's habit, not an offer
 
@@ -51,7 +51,7 @@ def probe(path: Path, root: Path, shown: str) -> dict[str, Any]:
     check_external(root, path, facts.external, shown)
     errors = onnx_engine.engine_errors()
     try:
-        session = onnx_engine.open_session(path, 1, ["CPUExecutionProvider"])
+        session = onnx_engine.open_session(path, 1, ["CPUExecutionProvider"], onnx_engine.memory_limit())
     except errors as error:
         raise BundleError(f"{shown} cannot be loaded: {onnx_engine.reason(error)}; "
                           f"{onnx_engine.advice(error)}") from error
@@ -70,37 +70,58 @@ def probe(path: Path, root: Path, shown: str) -> dict[str, Any]:
     if len(found["overridable"]) > MAX_OPTIONAL:
         found["overridable"], found["weights"] = [], found["overridable"]
     names = {entry[0] for kind in ("inputs", "outputs") for entry in found[kind] if not entry[2]}
-    batches, note = try_rows(session, found, errors, shown)
+    batches, note = try_run(session, found, errors, shown)
     return {**found, "shapeless": sorted(facts.shapeless & names), "external": sorted(facts.external),
             "batches": batches, "note": note}
 
 
-def try_rows(session: Any, found: dict[str, Any], errors: tuple[type[Exception], ...], shown: str) -> tuple[bool, str]:
-    """Whether requests may share one run: two rows together must answer as each row alone; and why not.
+def try_run(session: Any, found: dict[str, Any], errors: tuple[type[Exception], ...], shown: str) -> tuple[bool, str]:
+    """Run the smallest request there is; whether requests may share one run, and if not why.
+
+    BundleError where that request already needs more memory than there is. Any other failure may be the fault of the
+    made-up numbers and is left to real requests.
+    """
+    tensors = found["inputs"] + found["outputs"]
+    if any(dtype not in MEMORY or dtype == "bfloat16" for _, dtype, _ in found["inputs"]):
+        return False, "not every input is made of plain numbers"
+    if sum(2 * np.prod([d or 1 for d in shape], dtype=float) * 8 for _, _, shape in tensors) > TRIAL_BYTES:
+        return False, "rows are too large to try"
+    rng = np.random.default_rng(1)
+    first, second = ({name: _random(rng, dtype, [1 if d is None else d for d in shape])
+                      for name, dtype, shape in found["inputs"]} for _ in range(2))
+    try:
+        alone = _run(session, first)
+        reason = _not_rows(found)
+        return (False, reason) if reason else try_rows(session, found, first, second, alone)
+    except errors as error:
+        if onnx_engine.is_out_of_memory(error):
+            raise BundleError(f"{shown} cannot be run: the smallest request needs more memory than there is "
+                              f"({onnx_engine.reason(error)}); use a smaller model") from error
+        return False, f"a trial failed: {onnx_engine.reason(error)}"
+
+
+def _not_rows(found: dict[str, Any]) -> str:
+    """Why the declared shapes rule rows out; empty where they do not."""
+    tensors = found["inputs"] + found["outputs"]
+    if not found["inputs"] or found["overridable"]:
+        return "it has no inputs, or optional ones"
+    if any(not shape or shape[0] is not None or None in shape[1:] for _, _, shape in tensors):
+        return "not every tensor is a free number of fixed rows"
+    if any(dtype not in MEMORY or dtype == "bfloat16" for _, dtype, _ in tensors):
+        return "not every tensor is made of plain numbers"
+    return ""
+
+
+def try_rows(session: Any, found: dict[str, Any], first: dict[str, np.ndarray], second: dict[str, np.ndarray],
+             alone: list[np.ndarray]) -> tuple[bool, str]:
+    """Whether two rows together answer as each alone (`alone` is the answer to `first`), and if not why.
 
     A free first dimension is not always the batch: it is time for a recurrent net, and rows then are one story.
     """
-    tensors = found["inputs"] + found["outputs"]
-    if not found["inputs"] or found["overridable"]:
-        return False, "no inputs, or optional ones"
-    if any(not shape or shape[0] is not None or None in shape[1:] for _, _, shape in tensors):
-        return False, "not every tensor is a free number of fixed rows"
-    if any(dtype not in MEMORY or dtype == "bfloat16" for _, dtype, _ in tensors):
-        return False, "not every tensor is made of plain numbers"
-    if sum(2 * np.prod(shape[1:], dtype=float) * 8 for _, _, shape in tensors) > TRIAL_BYTES:
-        return False, "rows are too large to try"
-    rng = np.random.default_rng(1)
-    both = {name: _random(rng, dtype, (2, *shape[1:])) for name, dtype, shape in found["inputs"]}
-    try:
-        answers = [_run(session, {k: v[rows] for k, v in both.items()})
-                   for rows in (slice(0, 1), slice(1, 2), slice(0, 2))]
-    except errors as error:
-        if "bad_alloc" in str(error) or isinstance(error, MemoryError):
-            raise BundleError(f"{shown} cannot be run: one row needs more memory than there is; use a smaller model"
-                              ) from error
-        return False, f"two rows cannot be run together: {onnx_engine.reason(error)}"
-    for (name, _, shape), first, second, pair in zip(found["outputs"], *answers, strict=True):
-        if pair.shape != (2, *shape[1:]) or not _alike(pair, np.concatenate([first, second])):
+    other = _run(session, second)
+    pairs = _run(session, {name: np.concatenate([first[name], second[name]]) for name in first})
+    for (name, _, shape), one, two, pair in zip(found["outputs"], alone, other, pairs, strict=True):
+        if pair.shape != (2, *shape[1:]) or not _alike(pair, np.concatenate([one, two])):
             return False, f"rows are not independent of each other in output {name!r}"
     return True, ""
 
@@ -117,7 +138,7 @@ def _run(session: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         timer.cancel()
 
 
-def _random(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+def _random(rng: np.random.Generator, dtype: str, shape: list[int]) -> np.ndarray:
     kind = np.dtype(MEMORY[dtype])
     if kind.kind == "f":
         return rng.random(shape).astype(kind)
@@ -134,7 +155,7 @@ def _alike(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _limit() -> None:
-    memory = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE)
+    memory = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * ADDRESS_SHARE)
     for what, amount in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(what)[1]
         amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)

@@ -41,7 +41,8 @@ def examine() -> dict[str, Any]:
                         "then install one (pip install 'aisle[cpu]' or 'aisle[gpu]')")
     backends = {name: make_backend(name).missing() or "works" for name in BACKENDS}
     return {"aisle": __version__, "machine": asdict(probe()), "packages": packages, "backends": backends,
-            "kernels": kernels.choices(), "problems": problems}
+            "kernels": {name: f"{c.variant} ({c.level}): {c.reason}" for name, c in kernels.choices().items()},
+            "problems": problems}
 
 
 def run(args: argparse.Namespace) -> int:

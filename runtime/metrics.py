@@ -50,9 +50,9 @@ class Collector:
         yield histogram(models)
         yield from machine()
         for name, number in self.server().items():
-            family = GaugeMetricFamily(name, name)
-            family.add_metric((), number)
-            yield family
+            plain = GaugeMetricFamily(name, name)
+            plain.add_metric((), number)
+            yield plain
 
 
 class Plain(CounterMetricFamily):
@@ -116,5 +116,5 @@ def machine() -> Iterator[Any]:
 def metrics_text(served: Callable[[], list[Served]], server: Callable[[], dict[str, float]]) -> bytes:
     """The whole page."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Collector(served, server))  # type: ignore[arg-type]
+    registry.register(Collector(served, server))
     return generate_latest(registry)

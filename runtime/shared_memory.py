@@ -125,15 +125,16 @@ class Regions:
 
     def _open(self, key: str) -> int:
         plain = key.lstrip("/")
-        if not plain or plain in (".", "..") or "/" in plain or "\0" in plain or len(os.fsencode(plain)) > 255:
+        if not plain or plain in (".", "..") or "/" in plain or "\0" in plain or len(plain) > 255:
             raise Invalid(f"Unable to open shared memory region: {key!r}: expected one name without further slashes")
         if plain.startswith(RESERVED):
             raise Invalid(f"Unable to open shared memory region: '{key}': names with '{RESERVED}' are reserved")
         try:
             # O_NONBLOCK: a pipe of that name must not hold the server up.
             return os.open(self.folder / plain, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            raise Invalid(f"Unable to open shared memory region: '{key}': {error.strerror}") from None
+        except (OSError, UnicodeEncodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "the name is not Unicode"
+            raise Invalid(f"Unable to open shared memory region: {key!r}: {reason}") from None
 
     def unregister(self, name: str) -> None:
         """Forget a region; an unknown name is not an error."""

@@ -31,6 +31,12 @@ input [ { name: "INPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]
 output [ { name: "OUTPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]
 parameters [ { key: "made_by" value: { string_value: "test" } } ]
 """
+FREE_CONFIG = """
+name: "free"
+max_batch_size: 0
+input [ { name: "INPUT0" data_type: TYPE_FP32 dims: [ -1, 2 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ -1, 2 ] } ]
+"""
 LABEL_CONFIG = """
 name: "labelled"
 max_batch_size: 4
@@ -117,11 +123,12 @@ def make_models(root: Path) -> None:
     onnx_models.add_sub(place("simple"))
     onnx_models.conv_net(place("conv"))
     onnx_models.identity(place("text"), (4,), "bytes")
-    onnx_models.identity(place("one_text"), (1,), "bytes", batch=False)
     onnx_models.identity(place("free"), ("n", 2), batch=False)
     for dtype in ("bool", "uint8", "uint64", "int8", "int64", "float16", "float64"):
         onnx_models.identity(place(f"identity_{dtype}"), (4,), dtype)
     null_bundle(root, "bf16", "bfloat16", (4,), max_batch=8)
+    (root / "free" / "config.pbtxt").write_text(FREE_CONFIG)
+    null_bundle(root, "one_text", "bytes", (1,))
     null_bundle(root, "scalar", "int32", ())
     null_bundle(root, "slow", "int32", (1,), max_batch=1, queue=QueuePolicy(max_requests=2), sleep_ms=300)
     null_bundle(root, "failing", "int32", (1,), max_batch=1, fail_every=1)

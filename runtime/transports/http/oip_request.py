@@ -18,6 +18,8 @@ from .oip_wishes import NO_PARAMETERS, Face, Wish, read_wishes, shared, whole
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 RAW = -1     # the length of the JSON part where the body is one tensor and nothing else
+MAX_DIMENSIONS = 32
+MAX_EMPTY = 1 << 48
 SOURCES = "'data', 'binary_data_size' in 'parameters', 'shared_memory_region' in 'parameters'"
 
 
@@ -94,7 +96,8 @@ def parse_object(text: bytes | memoryview) -> dict[str, Any]:
             raise Invalid(f"failed to parse the request JSON buffer: {error}") from None
         try:
             document = json.loads(raw)
-        except (ValueError, RecursionError) as wrong:
+            orjson.dumps(document)     # as strict as above: no lone surrogates, no integers beyond 64 bits
+        except (ValueError, TypeError, RecursionError) as wrong:
             raise Invalid(f"failed to parse the request JSON buffer: {wrong}") from None
     if type(document) is not dict:
         raise Invalid(f"failed to parse the request JSON buffer: expected an object, got {quoted(document)}")
@@ -162,6 +165,10 @@ def read_header(item: Any, request: InferRequest, face: Face) -> tuple[str, str,
     wire, shape = face.inputs[name], item.get("shape")
     if type(shape) is not list or not all(type(n) is int and n >= 0 for n in shape):
         raise Invalid(f"'shape' of input '{name}': expected an array of non-negative integers, got {quoted(shape)}")
+    # No data can be wrong in size where there is none, so such shapes are bounded here.
+    if len(shape) > MAX_DIMENSIONS or (0 in shape and prod(n for n in shape if n) > MAX_EMPTY):
+        raise Invalid(f"'shape' of input '{name}': expected at most {MAX_DIMENSIONS} dimensions of a sensible size, got "
+                      f"{quoted(shape)}")
     if item.get("datatype") != wire:
         raise Invalid(f"inference input '{name}' data-type is '{item.get('datatype')}', but model '{face.model}' "
                       f"expects '{wire}'")
@@ -189,12 +196,7 @@ def from_block(buffer: bytes | memoryview, at: int, size: int, name: str, wire: 
     if count * dtype.itemsize != size:
         raise Invalid(f"[request id: {ident or '<id_unknown>'}] input byte size mismatch for input '{name}' for model "
                       f"'{face.model}'. Expected {count * dtype.itemsize}, got {size}")
-    try:
-        if not count:
-            return np.empty(shape, dtype)
-        array = np.frombuffer(buffer, dtype, count, at).reshape(shape)
-    except ValueError as error:      # more dimensions or larger ones than an array can have
-        raise Invalid(f"'shape' of input '{name}' of model '{face.model}': {error}") from None
+    array = np.frombuffer(buffer, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
     if wire == "BOOL":
         return array.view(np.uint8) != 0     # any byte may come; only 0 and 1 are booleans to an engine
     return array.copy() if face.aligned and not array.flags.aligned else array

@@ -62,11 +62,11 @@ def size_of(data: bytes | memoryview) -> PictureSize:
             if width < 1 or height < 1:
                 raise broken(name, f"its header says {width} x {height} pixels")
             return PictureSize(name, width, height)
-    name = next((name for magic, name in _REFUSED if head.startswith(magic)), None)
+    refused = next((name for magic, name in _REFUSED if head.startswith(magic)), None)
     if head[4:8] == b"ftyp":
-        name = "AVIF or HEIF" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1") else "MP4"
-    if name:
-        raise Unsupported(f"the picture is {name}, which is not read here; {ADVICE}")
+        refused = "AVIF or HEIF" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1") else "MP4"
+    if refused:
+        raise Unsupported(f"the picture is {refused}, which is not read here; {ADVICE}")
     raise PictureError(f"the data is no picture known here (it starts with {head[:8].hex(' ') or 'nothing'}); {ADVICE}")
 
 

@@ -80,9 +80,8 @@ def parts_for(bound: float) -> int:
 
 
 def percent(share: float) -> str:
-    """0.0476 -> '4.8 %', rounded up so that no promise sounds better than it is."""
-    tenths = -int(-share * 1000 // 1)
-    return f"{tenths / 10:.1f} %"
+    """0.0476 -> '4.8 %'."""
+    return f"{100 * share:.1f} %"
 
 
 def promises(taught: Taught) -> tuple[str, str]:
@@ -143,7 +142,7 @@ def size(image: np.ndarray) -> str:
 
 def next_version(folder: Path) -> str:
     """The version after the newest in a station's folder. Invalid where the name belongs to another kind of model."""
-    taken = [p for p in folder.iterdir()] if folder.is_dir() else []
+    taken = list(folder.iterdir()) if folder.is_dir() else []
     versions = [p for p in taken if p.is_dir() and p.name.isdigit()]
     if taken and not any((v / "bundle.toml").is_file() for v in versions):
         raise Invalid(f"the name {folder.name!r} belongs to a model that was not taught ({folder}); choose another name")
@@ -164,7 +163,7 @@ def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: 
 
     Raises Invalid (pictures, name), TooLarge, OSError. Nothing is left behind by a teaching that fails.
     """
-    from ..models.inspect.teach import teach    # heavy, and not needed to check a name
+    from ..models.inspect.teach import teach  # heavy, and not needed to check a name
     check_name(name)
     if len(good) < LEAST_GOOD:
         raise Invalid(f"teaching needs at least {LEAST_GOOD} pictures of good parts, got {len(good)}; 20 make a useful start")

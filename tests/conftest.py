@@ -144,8 +144,8 @@ def make_models(root: Path) -> None:
     (root / "sequence" / "config.pbtxt").write_text(SEQUENCE_CONFIG)
 
 
-def start(models: Path, *arguments: str, **environment: str) -> Served:
-    """A server process over that folder, on a free port; ready when this returns."""
+def start(models: Path, *arguments: str, ready: bool = True, **environment: str) -> Served:
+    """A server process over that folder, on a free port; ready when this returns unless `ready` is false."""
     process = subprocess.Popen(
         [sys.executable, "-m", "aisle.runtime", "serve", "--models", str(models), "--port", "0", *arguments],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
@@ -154,7 +154,8 @@ def start(models: Path, *arguments: str, **environment: str) -> Served:
     address = next(word for word in line.split() if word.startswith("http://"))
     host, port = address.removeprefix("http://").rsplit(":", 1)
     served = Served(process, host, int(port), models)
-    served.wait_ready()
+    if ready:
+        served.wait_ready()
     return served
 
 
@@ -163,8 +164,8 @@ def launch() -> Iterator[Callable[..., Served]]:
     """Starts servers; each must still live at the end and stop cleanly."""
     running: list[Served] = []
 
-    def launch_one(models: Path, *arguments: str, **environment: str) -> Served:
-        running.append(start(models, *arguments, **environment))
+    def launch_one(models: Path, *arguments: str, **how: Any) -> Served:
+        running.append(start(models, *arguments, **how))
         return running[-1]
 
     yield launch_one

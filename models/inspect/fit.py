@@ -57,7 +57,6 @@ def neighbour(features: np.ndarray, radius: int) -> Fit:
 
 def gauss(features: np.ndarray) -> Fit:
     """Keep mean and shrunk covariance of every place; `features` float32 (n, gh, gw, d), n >= 5."""
-    depth = features.shape[-1]
     offset, scale = spread(features)
     mean, whiten = _moments((features - offset) / scale)
     bank = np.zeros((0, *features.shape[1:3], CODES), np.int8)

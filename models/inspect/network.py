@@ -31,7 +31,10 @@ def feed(picture: np.ndarray, spec: Backbone, out: np.ndarray) -> None:
         return
     sized = cv2.resize(picture, (spec.width, spec.height), interpolation=cv2.INTER_AREA)
     colours = cv2.cvtColor(sized, cv2.COLOR_BGR2RGB) if spec.rgb else sized
-    out[...] = colours if spec.dtype == "uint8" else colours * np.float32(spec.scale) + np.float32(spec.bias)
+    if spec.dtype == "uint8":
+        out[...] = colours
+    else:
+        out[...] = colours * np.asarray(spec.scale, np.float32) + np.asarray(spec.bias, np.float32)
 
 
 @dataclass(frozen=True)

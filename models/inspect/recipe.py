@@ -167,7 +167,8 @@ def _backbone(bundle: Bundle, table: Any) -> Backbone | None:
     if table is None:
         return None
     try:
-        made = Backbone(**{key: tuple(v) if isinstance(v, list) else v for key, v in table.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+        made = Backbone(**values)
         good = (made.layout in ("NCHW", "NHWC") and made.dtype in ("float32", "uint8") and len(made.taps) > 0
                 and 8 <= made.height <= 4096 and 8 <= made.width <= 4096 and len(made.scale) == len(made.bias) == 3
                 and (made.dtype == "float32" or made.layout == "NHWC"))
@@ -179,7 +180,7 @@ def _backbone(bundle: Bundle, table: Any) -> Backbone | None:
     return made
 
 
-def _arrays(bundle: Bundle) -> dict[str, np.ndarray]:
+def _arrays(bundle: Bundle) -> dict[str, Any]:
     """The arrays of recipe.npz, as they are; a damaged or foreign file is a BundleError, never a pickle."""
     path = bundle.path(ARRAYS)
     try:
@@ -209,7 +210,8 @@ def _check_shapes(recipe: Recipe) -> None:
         "whiten": ("float32", (0, 0, d, d) if neighbour else (gh, gw, d, d)),
     }
     if recipe.backbone is None and d != DEPTH:
-        raise BundleError(f"`offset` in {ARRAYS} of inspector {recipe.name!r}: expected {DEPTH} values, got {d}; teach it again")
+        raise BundleError(f"`offset` in {ARRAYS} of inspector {recipe.name!r}: expected {DEPTH} values, got {d}; "
+                          "teach it again")
     for name, (dtype, shape) in wanted.items():
         array = getattr(recipe, name)
         if array.dtype != np.dtype(dtype) or array.shape != shape:

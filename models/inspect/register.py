@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import cv2
@@ -75,10 +76,8 @@ def register(reference: np.ndarray, seen: np.ndarray, *, gate: float, work: tupl
     start = max(starts, key=lambda warp: _aligned(reference, seen, warp))
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, TURNS, STEP)
     warp = start
-    try:
+    with contextlib.suppress(cv2.error):    # ECC did not converge: the gate below judges what phase correlation found
         _, warp = cv2.findTransformECC(reference, seen, start.copy(), cv2.MOTION_EUCLIDEAN, criteria, None, 1)
-    except cv2.error:
-        pass                  # ECC did not converge: the gate below judges what phase correlation alone found
     match, warp = max(((_aligned(reference, seen, w), w) for w in (warp, start)), key=lambda pair: pair[0])
     warp = _scaled(warp, work[1] / reference.shape[1], work[0] / reference.shape[0])
     turn = float(np.degrees(np.arctan2(warp[1, 0], warp[0, 0])))

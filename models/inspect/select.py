@@ -57,7 +57,7 @@ def judge(features: np.ndarray, spoiled: Sequence[Sequence[np.ndarray]], fit: Fi
     unit = max(float(np.mean(good)), 1e-6)
     scores = np.array([score_of(far, unit) for far in good])
     seen = np.array([score_of(far, unit) for far in bad])
-    line = promise(scores, alpha).threshold
+    line = promise(scores.tolist(), alpha).threshold
     ranked = float(np.mean(seen[:, None] > scores)) if len(seen) else 0.0
     return Judged(contrast, fit, unit, tuple(scores.tolist()), float(np.mean(seen > line)) if len(seen) else 0.0, ranked)
 

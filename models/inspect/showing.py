@@ -51,7 +51,7 @@ def repeated(good: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[str
     seen: dict[bytes, str] = {}
     warnings = []
     for image, name in zip(good, names, strict=False):
-        key = hashlib.sha256(np.ascontiguousarray(image)).digest()
+        key = hashlib.sha256(np.ascontiguousarray(image).data).digest()
         if key in seen:
             warnings.append(f"picture {name} is the same as {seen[key]}; a copy teaches nothing and the promise assumes "
                             "different parts: leave it out")

@@ -76,7 +76,8 @@ def learn(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (),
         raise BundleError(f"all {len(good)} pictures are the same; show different good parts, at least 2 and better {ADVISED}")
     tell = progress or (lambda done, total, stage: None)
     tell(0, 1, "align")
-    work = working_size(*good[0].shape[:2], CELLS)
+    height, width = good[0].shape[:2]
+    work = working_size(height, width, CELLS)
     aligned = align([working_picture(np.ascontiguousarray(image), work) for image in good])
     tell(1, 1, "align")
     judged = _candidates(aligned, backbone, alpha, tell)

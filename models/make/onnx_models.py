@@ -19,14 +19,14 @@ def identity(path: Path | str, shape: Sequence[int | str] = (16,), dtype: str = 
     `shape` is one row, without the batch axis; text names a free dimension. `dtype` is one of `models.bundle.DTYPES`
     ("bytes" makes a string tensor). With `batch` a free first axis `batch` is added.
     """
-    whole = [*([BATCH] if batch else []), *shape]
+    whole: list[int | str] = [*([BATCH] if batch else []), *shape]
     return write(path, "identity", [node("Identity", [input_name], [output_name])],
                  [value(input_name, dtype, whole)], [value(output_name, dtype, whole)])
 
 
 def add_sub(path: Path | str, length: int = 16, dtype: str = "int32", *, batch: bool = True) -> Path:
     """Write INPUT0, INPUT1 -> OUTPUT0 (sum), OUTPUT1 (difference), each (batch, length), as `simple` does."""
-    whole = [*([BATCH] if batch else []), length]
+    whole: list[int | str] = [*([BATCH] if batch else []), length]
     nodes = [node("Add", ["INPUT0", "INPUT1"], ["OUTPUT0"]), node("Sub", ["INPUT0", "INPUT1"], ["OUTPUT1"])]
     return write(path, "add_sub", nodes, [value(n, dtype, whole) for n in ("INPUT0", "INPUT1")],
                  [value(n, dtype, whole) for n in ("OUTPUT0", "OUTPUT1")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ...models.bundle import Bundle, BundleError, TensorSpec
 from . import onnx_engine
 from .dtypes import MEMORY
 from .onnx_facts import cache_folder, facts_of
-from .onnx_sessions import OnnxFreeSession, OnnxSession, check_opened
+from .onnx_sessions import OnnxFreeSession, OnnxSession
 
 DEFAULT_MAX_BATCH = 8     # for files whose rows may share a run, where nobody said how many
 log = logging.getLogger("aisle.backends.onnx")
@@ -52,10 +53,7 @@ class OnnxBackend:
         """Load the file of the device's first precision. `bundle` comes from `describe`."""
         relative = _file(bundle, device)
         facts_of(bundle, relative, self._cache)
-        unknown = [name for name in device.providers if name not in onnx_engine.PROVIDERS]
-        if unknown:
-            raise BundleError(f"device {device.name!r} asks for provider {unknown[0]!r}; known are "
-                              f"{', '.join(onnx_engine.PROVIDERS)}")
+        check_providers(bundle, device.providers, onnx_engine.engine().get_available_providers())
         threads = device.threads or len(os.sched_getaffinity(0))
         errors = onnx_engine.engine_errors()
         try:
@@ -64,11 +62,21 @@ class OnnxBackend:
         except errors as error:
             raise BundleError(f"model file {bundle.name}/{bundle.version}/{relative} cannot be loaded: "
                               f"{onnx_engine.reason(error)}; {onnx_engine.advice(error)}") from error
-        check_opened(session, bundle, device.providers)
+        check_providers(bundle, device.providers, session.get_providers())
         static = all(s.static and s.dtype in MEMORY and not s.optional for s in (*bundle.inputs, *bundle.outputs))
         if static:
             return OnnxSession(session, bundle, bundle.max_batch)
         return OnnxFreeSession(session, bundle)
+
+
+def check_providers(bundle: Bundle, asked: Sequence[str], got: Sequence[str]) -> None:
+    """BundleError where the first provider asked for is not there: ONNX Runtime would quietly take another."""
+    unknown = [name for name in asked if name not in onnx_engine.PROVIDERS]
+    if unknown:
+        raise BundleError(f"the device asks for provider {unknown[0]!r}; known are {', '.join(onnx_engine.PROVIDERS)}")
+    if asked and asked[0] not in got:
+        raise BundleError(f"model {bundle.name!r} was to run on {asked[0]}, ONNX Runtime can only offer "
+                          f"{', '.join(got)}; `aisle doctor` tells what is missing, or choose another device profile")
 
 
 def _file(bundle: Bundle, device: DeviceProfile | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.bundle import Bundle, BundleError, TensorSpec
+from ...models.bundle import Bundle, TensorSpec
 from ..errors import Failed, Invalid
 from . import onnx_engine
 from .blocks import Blocks
@@ -148,11 +148,3 @@ def _bytes(value: Any) -> Any:
     made = np.empty(value.shape, object)
     made.reshape(-1)[:] = [text.encode("utf-8") for text in value.reshape(-1)]
     return made
-
-
-def check_opened(session: Any, bundle: Bundle, providers: Sequence[str]) -> None:
-    """BundleError where ONNX Runtime quietly chose another provider than the first that was asked for."""
-    got = session.get_providers()
-    if providers and providers[0] not in got:
-        raise BundleError(f"model {bundle.name!r} was to run on {providers[0]}, ONNX Runtime could only offer "
-                          f"{', '.join(got)}; `aisle doctor` tells what is missing, or choose another device profile")

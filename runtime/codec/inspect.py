@@ -8,11 +8,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from . import Codec, Decode, Payload
 from ..errors import Invalid, Unsupported
 from ..pictures import encode_jpeg, encode_png
 from ..served import Served
 from ..workloads.inspect import Request, Verdict
+from . import Codec, Decode, Payload
 
 RAW_FRAME = "application/x-raw-frame"
 RAW_FORMATS = {"bgr8": 3, "rgb8": 3, "gray8": 1}

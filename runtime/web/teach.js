@@ -70,7 +70,7 @@ export function startTeach({ url, alert, taught, leave }) {
   }
 
   function promise() {
-    const percent = (share) => `${(Math.ceil(share * 1000) / 10).toFixed(1)} %`;
+    const percent = (share) => `${(100 * share).toFixed(1)} %`;
     at("average").textContent = t("average", { n: Math.floor(1 / result.promise_average), percent: percent(result.promise_average) });
     at("bound").textContent = t("bound", { percent: percent(result.promise_bound) });
     at("advice").textContent = result.more.map((m) => t("advice_more", { n: m.parts, goal: percent(m.bound) })).join(" ");

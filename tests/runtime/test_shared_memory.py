@@ -37,7 +37,7 @@ def test_status_and_unregister(regions: Regions) -> None:
     regions.unregister("r")
     assert regions.status() == []
     for ask in (regions.get, regions.status):
-        with pytest.raises(NotFound, match="Unable to find .*'r'"):
+        with pytest.raises(NotFound, match=r"Unable to find .*'r'"):
             ask("r")
 
 

@@ -57,7 +57,7 @@ def json_length(header: str | None, size: int, limit: int) -> int:
     return length
 
 
-def read_request(body: bytes, length: int, face: Face, regions: Regions) -> InferRequest:
+def read_request(body: bytes | bytearray, length: int, face: Face, regions: Regions) -> InferRequest:
     """The request in `body`, whose first `length` bytes are JSON (or RAW). Raises Invalid or NotFound."""
     if length == RAW:
         return read_raw(body, face)
@@ -86,7 +86,7 @@ def read_request(body: bytes, length: int, face: Face, regions: Regions) -> Infe
     return request
 
 
-def parse_object(text: bytes | memoryview) -> dict[str, Any]:
+def parse_object(text: bytes | bytearray | memoryview) -> dict[str, Any]:
     """A JSON object; the bare tokens NaN, Infinity and -Infinity are accepted. Invalid for anything else."""
     try:
         document = orjson.loads(text)
@@ -127,7 +127,7 @@ def read_parameters(parameters: Mapping[str, Any], request: InferRequest) -> Non
                       f"{quoted(parameters['binary_data_output'])}")
 
 
-def read_input(item: Any, body: bytes, at: int, request: InferRequest, face: Face, regions: Regions) -> int:
+def read_input(item: Any, body: bytes | bytearray, at: int, request: InferRequest, face: Face, regions: Regions) -> int:
     """Put one entry of `inputs` into the request; `at` is where its binary block starts. Returns where it ends."""
     name, wire, shape, parameters = read_header(item, request, face)
     has_data, has_block = "data" in item, "binary_data_size" in parameters
@@ -202,7 +202,7 @@ def from_block(buffer: bytes | memoryview, at: int, size: int, name: str, wire: 
     return array.copy() if face.aligned and not array.flags.aligned else array
 
 
-def read_raw(body: bytes, face: Face) -> InferRequest:
+def read_raw(body: bytes | bytearray, face: Face) -> InferRequest:
     """A body that is the model's only input and nothing else; batch 1, all outputs binary."""
     if len(face.raw) != 1:
         raise Invalid(f"a raw binary request ({LENGTH_HEADER}: 0) is for models with one input; '{face.model}' has "

@@ -53,7 +53,7 @@ class Upload:
 
     async def _parts(self, reader: MultipartReader) -> None:
         while (part := await self._timed(reader.next())) is not None:
-            if not isinstance(part, BodyPartReader) or part.name not in self.folders:
+            if not isinstance(part, BodyPartReader) or part.name is None or part.name not in self.folders:
                 name = part.name if isinstance(part, BodyPartReader) else "a nested multipart"
                 raise Invalid(f"unexpected field {name!r}; expected files in the fields {' and '.join(self.folders)}")
             if sum(self.seen.values()) >= self.max_files:
@@ -63,11 +63,13 @@ class Upload:
 
     async def _store(self, part: BodyPartReader, path: Path) -> None:
         try:
-            file = await self.pool.run(path.open, "xb")
+            file: BinaryIO = await self.pool.run(lambda: path.open("xb"))
             try:
                 await self._copy(part, file)
             finally:
                 file.close()
+        except TimeoutError:    # an OSError by descent, but the client's and not the disk's
+            raise
         except OSError as error:
             raise storage_error(error, path.parent) from None
 

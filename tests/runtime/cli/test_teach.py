@@ -88,10 +88,6 @@ def test_only_few_versions_are_kept(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["5", "6", "7", "notes"]
 
 
-def test_promises_are_rounded_so_that_none_sounds_better_than_it_is():
-    assert teaching.percent(1 / 21) == "4.8 %" and teaching.percent(0.0501) == "5.1 %" and teaching.percent(0.05) == "5.0 %"
-
-
 def test_station_names():
     for name in ("a", "Belt_7.left-2", "_x", "9" * 64):
         teaching.check_name(name)

@@ -186,7 +186,7 @@ def source_error(given: tuple[bool, bool, bool]) -> Invalid:
     return Invalid(f"Input must set only one of the following fields: {SOURCES}. But {got}")
 
 
-def from_block(buffer: bytes | memoryview, at: int, size: int, name: str, wire: str,
+def from_block(buffer: bytes | bytearray | memoryview, at: int, size: int, name: str, wire: str,
                shape: Sequence[int], ident: str, face: Face) -> np.ndarray:
     """The tensor in buffer[at:at+size], without a copy where the engine can take it so."""
     if wire == "BYTES":

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..models.bundle import QueuePolicy
-from .backends import FreeSession, Row, Session
+from .backends import FreeSession, Session
+from .costs import Costs
 from .errors import AisleError, Busy, Failed, Late
 from .stats import Stats
-
-Fill = Callable[[Any], None]
-Read = Callable[[Row], Any]
-
+from .waiting_line import FOREVER, LOWEST, Fill, Job, Limits, Line, Read
 
 # A thread switch there and back costs some 30 us and more on a single core. A model whose whole round of fill, run
 # and read stays below this is run where its request is read, while its own thread is parked: that blocks the event
@@ -27,37 +23,11 @@ CHEAP_NS = 100_000
 CALM_RUNS = 32        # that many cheap rounds in a row before a model counts as cheap; one dear round ends it
 
 
-@dataclass
-class Limits:
-    """Bounds of one queue: requests and bytes waiting."""
-
-    max_requests: int = 256
-    max_bytes: int = 256 << 20
-
-
-class Job:
-    """One request on its way. `rows` None means a single row without its batch axis."""
-
-    __slots__ = ("born", "done", "fill", "future", "nbytes", "outputs", "read", "rows", "timer", "times")
-
-    def __init__(self, fill: Fill, read: Read, rows: int | None, nbytes: int, outputs: Sequence[str],
-                 future: asyncio.Future[Any]) -> None:
-        self.fill = fill
-        self.read = read
-        self.rows = rows
-        self.nbytes = nbytes
-        self.outputs = outputs
-        self.future = future
-        self.born = time.perf_counter_ns()
-        self.done = False                     # taken by the worker, cancelled or expired
-        self.timer: asyncio.TimerHandle | None = None
-        self.times = (0, 0, 0, 0)             # queue, fill, run, read in ns; set with the result
-
-
 class Batcher:
     """Queues jobs for one session and runs them on one thread, which alone touches the session's memory.
 
-    Order: priority (1 first), then arrival. Nothing waits for a timer unless the model's policy says so.
+    Order: priority (1 first), then deadline, then arrival; see `waiting_line`. Nothing waits for a timer unless the
+    model's policy says so.
     """
 
     def __init__(self, session: Session | FreeSession, name: str, stats: Stats, *,
@@ -65,18 +35,15 @@ class Batcher:
         self.session = session
         self.name = name
         self.stats = stats
-        self.limits = limits or Limits()
         self.policy = policy or QueuePolicy()
         self.capacity = session.capacity if isinstance(session, Session) else 1
+        self.costs = Costs()
+        self.line = Line(name, self.capacity, self.costs, limits or Limits(), self.policy.max_requests)
         self._loop = asyncio.get_running_loop()
-        self._heap: list[tuple[int, int, Job]] = []
-        self._mutex = threading.Lock()       # guards heap, sleeping and the two sums
+        self._mutex = threading.Lock()       # guards the line and `_sleeping`
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._sleeping = False
         self._closing = False
-        self._sequence = 0
-        self.waiting = 0
-        self.waiting_bytes = 0
         self._calm = 0                       # cheap rounds in a row
         self._ran: list[tuple[int, int, int, int]] = []   # runs since the last hand-over: rows, fill, run, read ns
         self._thread = threading.Thread(target=self._work, name=f"aisle-{name}", daemon=True)
@@ -87,24 +54,16 @@ class Batcher:
     def submit(self, fill: Fill, read: Read, *, rows: int | None = None, nbytes: int = 0,
                outputs: Sequence[str] = (), timeout_us: int = 0, priority: int = 0) -> Job:
         """Queue one job; await `job.future`. Raises Busy when full or closing. `rows` counts against the batch."""
-        limit = self.policy.max_requests or self.limits.max_requests
         if self._closing:
             raise Busy(f"model '{self.name}' is being unloaded; try again shortly")
-        if self.waiting >= limit:
-            raise Busy(f"Exceeds maximum queue size: {limit} requests already wait for model '{self.name}'")
-        if self.waiting_bytes + nbytes > self.limits.max_bytes and self.waiting:
-            raise Busy(f"Exceeds maximum queue size: {self.waiting_bytes >> 20} MiB already wait for model "
-                       f"'{self.name}' and the limit is {self.limits.max_bytes >> 20} MiB")
-        job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future())
-        timeout_us = self._timeout(timeout_us)
+        now, timeout_us = time.perf_counter_ns(), self._timeout(timeout_us)
+        job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future(), born=now, level=self._level(priority),
+                  due=now + timeout_us * 1000 if timeout_us else FOREVER)
+        with self._mutex:
+            self.line.admit(job, now)
+            wake, self._sleeping = self._sleeping, False
         if timeout_us:
             job.timer = self._loop.call_later(timeout_us * 1e-6, self._expire, job, timeout_us)
-        with self._mutex:
-            self._sequence += 1
-            heapq.heappush(self._heap, (self._level(priority), self._sequence, job))
-            self.waiting += 1
-            self.waiting_bytes += nbytes
-            wake, self._sleeping = self._sleeping, False
         if wake:
             self._wake.put(None)
         return job
@@ -145,31 +104,32 @@ class Batcher:
 
     def _count(self, rows: int, fill_ns: int, run_ns: int, read_ns: int) -> None:
         self.stats.executed(rows, fill_ns, run_ns, read_ns)
-        self._calm = self._calm + 1 if fill_ns + run_ns + read_ns < CHEAP_NS else 0
+        cost = fill_ns + run_ns + read_ns
+        self.costs.add(rows, cost)
+        self._calm = self._calm + 1 if cost < CHEAP_NS else 0
 
     def forget(self, job: Job) -> None:
         """Drop a job whose caller went away; without effect once the worker has taken it."""
         with self._mutex:
-            self._leave(job)
+            self.line.leave(job)
         if job.timer is not None:
             job.timer.cancel()
 
-    def _leave(self, job: Job) -> bool:
-        if job.done:
-            return False
-        job.done = True
-        self.waiting -= 1
-        self.waiting_bytes -= job.nbytes
-        if len(self._heap) > 4 * self.waiting + 64:     # forgotten jobs must not pile up behind a slow run
-            self._heap = [item for item in self._heap if not item[2].done]
-            heapq.heapify(self._heap)
-        return True
+    @property
+    def waiting(self) -> int:
+        """Jobs in the line."""
+        return self.line.count
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that they hold."""
+        return self.line.nbytes
 
     def _level(self, priority: int) -> int:
         policy = self.policy
         if policy.priority_levels:
             return priority if 0 < priority <= policy.priority_levels else policy.default_priority
-        return priority or 1 << 30
+        return priority or LOWEST
 
     def _timeout(self, asked_us: int) -> int:
         """The caller's timeout counts where the policy lets it; else the model's own (0: none)."""
@@ -182,7 +142,7 @@ class Batcher:
 
     def _expire(self, job: Job, timeout_us: int) -> None:
         with self._mutex:
-            left = self._leave(job)
+            left = self.line.leave(job)
         if left and not job.future.done():
             job.future.set_exception(Late(f"Request timeout expired: {timeout_us} us passed while the request "
                                           f"waited for model '{self.name}'"))
@@ -211,7 +171,8 @@ class Batcher:
 
     def _take(self) -> list[Job] | None:
         """The next batch; blocks while the queue is empty; None at the end."""
-        jobs, rows = self._pop([], 0)
+        jobs: list[Job] = []
+        rows = self._gather(jobs)
         if not jobs:
             with self._mutex:
                 if self.waiting:
@@ -225,30 +186,24 @@ class Batcher:
             self._linger(jobs, rows)
         return jobs
 
-    def _pop(self, jobs: list[Job], rows: int) -> tuple[list[Job], int]:
+    def _gather(self, jobs: list[Job]) -> int:
+        """Add what waits to the batch `jobs` and return its rows; those that are too late hear so at once."""
+        now = time.perf_counter_ns()
         with self._mutex:
-            while self._heap:
-                job = self._heap[0][2]
-                size = job.rows or 1
-                if jobs and rows + size > self.capacity:
-                    break
-                heapq.heappop(self._heap)
-                if job.done:
-                    continue
-                job.done = True
-                self.waiting -= 1
-                self.waiting_bytes -= job.nbytes
-                if job.future.cancelled():
-                    continue
-                jobs.append(job)
-                rows += size
-                if rows >= self.capacity:
-                    break
-        return jobs, rows
+            rows, late = self.line.take(now, jobs)
+            self.line.busy_until = now + self.costs.expect(rows) if rows else 0
+        if late:
+            told: list[tuple[Job, Any, BaseException | None]] = [(job, None, self._late(job)) for job in late]
+            self._loop.call_soon_threadsafe(self._finish, told, [])
+        return rows
+
+    def _late(self, job: Job) -> Late:
+        return Late(f"Request timeout expired: model '{self.name}' could not answer within the {(job.due - job.born) // 1000} "
+                    "us that the request allowed")
 
     def _linger(self, jobs: list[Job], rows: int) -> None:
-        """Wait for company until the first job is `wait_us` old or the batch is full."""
-        until = jobs[0].born + self.policy.wait_us * 1000
+        """Wait for company until the first job is `wait_us` old, a deadline presses or the batch is full."""
+        until = min(jobs[0].born + self.policy.wait_us * 1000, min(j.due for j in jobs) - self.costs.expect(rows))
         while rows < self.capacity and not self._closing:
             left = until - time.perf_counter_ns()
             if left <= 0:
@@ -260,8 +215,7 @@ class Batcher:
                     self._wake.get(timeout=left * 1e-9)
             except Empty:
                 return
-            before = rows
-            jobs, rows = self._pop(jobs, rows)
+            before, rows = rows, self._gather(jobs)
             if rows == before and self.waiting:
                 return                       # the next one does not fit
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..models.bundle import Bundle, TensorSpec
 from .backends import FreeSession, Session
 from .batcher import Batcher, Fill, Read
+from .deadline import within
 from .engine import Engine
 from .errors import AisleError, Busy, Invalid, Late
 from .stats import Stats
@@ -125,7 +126,8 @@ class Served:
             batch = self.check(tensors, outputs)
             names = outputs or self._output_names
             if self.batcher is None:
-                value, times = await self._run_job(tensors, names)
+                with within(timeout_us):
+                    value, times = await self._run_job(tensors, names)
             else:
                 value, times = await self._run_model(self.batcher, tensors, names, batch, nbytes, timeout_us, priority)
         except BaseException as error:

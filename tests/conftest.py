@@ -160,6 +160,12 @@ def start(models: Path, *arguments: str, ready: bool = True, **environment: str)
 
 
 @pytest.fixture(scope="session")
+def null_model() -> Callable[..., None]:
+    """Writes a bundle whose output is its input; see `null_bundle`."""
+    return null_bundle
+
+
+@pytest.fixture(scope="session")
 def launch() -> Iterator[Callable[..., Served]]:
     """Starts servers; each must still live at the end and stop cleanly."""
     running: list[Served] = []

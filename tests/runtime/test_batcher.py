@@ -196,7 +196,7 @@ async def test_forgotten_jobs_do_not_pile_up_behind_a_slow_run(made) -> None:
     first = await blocked(session, batcher)
     for _ in range(1000):
         batcher.forget(batcher.submit(put(1), get))
-    assert len(batcher._heap) < 200
+    assert len(batcher.line._heap) < 200
     session.gate.set()
     await first
 

@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from ...codec import CODECS, Codec, Payload, make_codec
+from ...deadline import parse_ms, within
 from ...errors import Busy, Invalid, NotFound
 from ...history import Entry, History
 from ...served import Served
@@ -105,7 +106,15 @@ class Jobs:
     # ---- the job itself
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Answer one request of a job; `?overlay=1` returns the picture and puts the JSON into `Aisle-Verdict`."""
+        """Answer one request of a job; `?overlay=1` returns the picture and puts the JSON into `Aisle-Verdict`.
+
+        With the header `Aisle-Deadline-Ms` it is answered within that time, counted from here, or refused.
+        """
+        asked_ms = request.headers.get("Aisle-Deadline-Ms")
+        with within(parse_ms(asked_ms) if asked_ms is not None else 0):
+            return await self._ask(request)
+
+    async def _ask(self, request: web.Request) -> web.Response:
         job, name = request.match_info["job"], request.match_info["station"]
         codec, ident, started = make_codec(job), request_id(request), time.perf_counter_ns()
         self._find(job, name)    # before the body is read

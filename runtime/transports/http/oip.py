@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 
 from .... import __version__
+from ...deadline import left_us, parse_ms, within
 from ...errors import Busy, NotFound
 from ...served import Served
 from .answer import BINARY, JSON, Answer
@@ -26,6 +27,7 @@ EXTENSIONS = ["classification", "sequence", "model_repository", "schedule_policy
               "system_shared_memory", "binary_tensor_data", "parameters", "statistics", "trace", "logging"]
 INLINE_BYTES = 1 << 16       # JSON and strings beyond it are handled on the pool, to keep the event loop answering
 LENGTH_NAME = LENGTH_HEADER.lower()
+DEADLINE_NAME = "aisle-deadline-ms"
 VERSION = "/versions/{version:[0-9]+}"
 
 
@@ -41,6 +43,12 @@ def plain_answer(head: bytes, blocks: list[Any]) -> Answer:
     if len(pieces) == 1:
         return Answer(200, JSON, pieces)
     return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))),))
+
+
+def nearer(timeout_us: int) -> int:
+    """The request's own timeout or what its deadline leaves, whichever is less; 0 for neither."""
+    left = left_us()
+    return min(timeout_us, left) if timeout_us and left else timeout_us or left
 
 
 def compressed(answer: Answer, encoding: str) -> Answer:
@@ -81,7 +89,7 @@ class Oip:
         """POST /v2/models/M[/versions/V]/infer, where it did not come the short way (see connection.py)."""
         started = time.perf_counter_ns()
         body = await read_body(request, self.context)
-        headers = {name: value for name in (LENGTH_HEADER.lower(), "accept-encoding")
+        headers = {name: value for name in (LENGTH_NAME, DEADLINE_NAME, "accept-encoding")
                    if (value := request.headers.get(name)) is not None}
         name, version = request.match_info["name"], request.match_info.get("version")
         answer = await self.answer(name, version, headers, body, started)
@@ -92,8 +100,15 @@ class Oip:
                      started: int) -> Answer:
         """One inference request whose decompressed body is here; header names are lower-case.
 
-        Raises the errors of runtime.errors. `started` is time.perf_counter_ns() of the request's arrival.
+        Raises the errors of runtime.errors. `started` is time.perf_counter_ns() of the request's arrival. The deadline
+        is the header Aisle-Deadline-Ms or the request's own `timeout`, whichever is nearer.
         """
+        asked_ms = headers.get(DEADLINE_NAME)
+        with within(parse_ms(asked_ms) if asked_ms is not None else 0):
+            return await self._answer(name, version, headers, body, started)
+
+    async def _answer(self, name: str, version: str | None, headers: Mapping[str, str], body: bytes | bytearray,
+                      started: int) -> Answer:
         served = self.repository.get(name, version)
         face = self._faces.get(served)
         if face is None:
@@ -105,7 +120,7 @@ class Oip:
             asked = read_request(body, length, face, self.regions)
         traced: dict[str, int] | None = {} if self.trace.active and self.trace.wants(name) else None
         results = await served.infer(
-            asked.tensors, asked.names, timeout_us=asked.timeout_us, priority=asked.priority, sequence=asked.sequence,
+            asked.tensors, asked.names, timeout_us=nearer(asked.timeout_us), priority=asked.priority, sequence=asked.sequence,
             nbytes=len(body), trace=traced, started_ns=started)
         if weight(results, asked.wishes) > INLINE_BYTES:
             head, blocks = await self.context.pool.run(encode, results, asked, face)

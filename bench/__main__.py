@@ -11,9 +11,11 @@ from pathlib import Path
 from .report import Options, keep, summary, table
 
 BENCHES = {
+    "kernels": "aisle.bench.kernels:run",
     "overhead": "aisle.bench.overhead:run",
     "inspection": "aisle.bench.inspection:run",
     "footprint": "aisle.bench.footprint:run",
+    "load": "aisle.bench.load:run",
 }
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from .. import _check
 from .._op import Op
 
-TOLERANCE = 1e-5       # relative; overlay may differ by 1 of 255
+# Absolute and relative: float32 sums in another order; an overlay's channel may round to the other side.
+TOLERANCE = {"smooth": 1e-6, "top_mean": 1e-6, "regions": 0.0, "overlay": 1.0}
 TOP = 10               # cells that make the picture's score
 BLUR = (1.0, 2.0, 1.0)
 _smooth = Op(__package__, "smooth")
@@ -63,15 +64,17 @@ def overlay(image: np.ndarray, map: np.ndarray, low: float, high: float, *, out:
     _overlay(image, map, float(low), float(high), out)
 
 
-def cases(rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Maps that every variant must agree on: a cell, a row, a column, ties, plateaus, noise, islands."""
-    yield np.ones((1, 1), np.float32)
-    yield rng.random((1, 9), np.float32)
-    yield rng.random((9, 1), np.float32)
-    yield rng.random((24, 32), np.float32)
-    yield rng.integers(0, 3, (17, 13)).astype(np.float32)
-    yield np.zeros((5, 6), np.float32)
-    yield (rng.random((40, 40)) > 0.6).astype(np.float32)
+def cases(rng: np.random.Generator) -> Iterator[dict]:
+    """Calls that every variant must agree on: a cell, a row, a column, ties, plateaus, noise, islands."""
+    maps = [np.ones((1, 1), np.float32), rng.random((1, 9), np.float32), rng.random((9, 1), np.float32),
+            rng.random((24, 32), np.float32), rng.integers(0, 3, (17, 13)).astype(np.float32),
+            np.zeros((5, 6), np.float32), (rng.random((40, 40)) > 0.6).astype(np.float32)]
+    for map in maps:
+        yield {"function": "smooth", "map": map, "out": np.empty_like(map)}
+        yield {"function": "top_mean", "map": map, "count": 7}
+        yield {"function": "regions", "map": map, "threshold": 0.5, "out": np.zeros((8, 6), np.float32)}
+        image = rng.integers(0, 256, (31, 45, 3), dtype=np.uint8)
+        yield {"function": "overlay", "image": image, "map": map, "low": 0.2, "high": 0.9, "out": np.empty_like(image)}
 
 
 __all__ = ["TOLERANCE", "TOP", "cases", "overlay", "regions", "smooth", "top_mean"]

@@ -40,18 +40,19 @@ def knn(query: np.ndarray, bank: np.ndarray, *, out: np.ndarray, radius: int | N
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
-    """Arguments (without `out`) that every variant must agree on: small, odd, extreme, real."""
+    """Arguments, `out` included, that every variant must agree on: small, odd, extreme, real."""
     def codes(*shape: int) -> np.ndarray:
         return rng.integers(-128, 128, shape, dtype=np.int8)
+    def case(query: np.ndarray, bank: np.ndarray, radius: int | None, skip: np.ndarray | None = None) -> dict:
+        return {"query": query, "bank": bank, "radius": radius, "skip": skip, "out": np.empty(query.shape[:2], np.int32)}
     shapes = [(1, 1, 1, 1), (2, 3, 5, 7), (3, 1, 17, 63), (2, 4, 15, 64), (1, 3, 16, 65), (3, 5, 33, 32), (2, 2, 31, 128)]
     for n, h, w, d in shapes:
         for radius in (0, 1, 2, None):
-            yield {"query": codes(h, w, d), "bank": codes(n, h, w, d), "radius": radius}
-    yield {"query": np.full((2, 18, 64), -128, np.int8), "bank": np.full((2, 2, 18, 64), 127, np.int8), "radius": 1}
-    yield {"query": codes(4, 20, 64), "bank": codes(6, 4, 20, 64), "radius": 1,
-           "skip": np.array([1, 0, 0, 1, 0, 0], np.uint8)}
-    yield {"query": codes(3, 19, 64), "bank": codes(2, 1, 37, 64), "radius": None}
-    yield {"query": codes(24, 32, 64), "bank": codes(30, 24, 32, 64), "radius": 1}
+            yield case(codes(h, w, d), codes(n, h, w, d), radius)
+    yield case(np.full((2, 18, 64), -128, np.int8), np.full((2, 2, 18, 64), 127, np.int8), 1)
+    yield case(codes(4, 20, 64), codes(6, 4, 20, 64), 1, np.array([1, 0, 0, 1, 0, 0], np.uint8))
+    yield case(codes(3, 19, 64), codes(2, 1, 37, 64), None)
+    yield case(codes(24, 32, 64), codes(30, 24, 32, 64), 1)
 
 
 __all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "knn"]

@@ -58,15 +58,15 @@ def letterbox(image: np.ndarray, *, out: np.ndarray, scale: Sequence[float] = (1
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
-    """Arguments and the shape of `out` that every variant must agree on."""
+    """Arguments, `out` included, that every variant must agree on."""
     def picture(h: int, w: int) -> np.ndarray:
         return rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
     sizes = [((1, 1), (1, 1)), ((1, 1), (5, 7)), ((2, 3), (8, 8)), ((7, 5), (3, 3)), ((480, 640), (224, 224)),
              ((33, 65), (64, 16)), ((16, 16), (17, 31)), ((300, 2), (20, 40)), ((480, 640), (216, 288)), ((9, 9), (9, 9))]
     for (h, w), (oh, ow) in sizes:
         for keep_aspect in (True, False):
-            yield {"image": picture(h, w), "shape": (3, oh, ow), "keep_aspect": keep_aspect}
-    yield {"image": picture(40, 50), "shape": (3, 32, 32), "swap": True, "pad": 114.0,
+            yield {"image": picture(h, w), "out": np.empty((3, oh, ow), np.float32), "keep_aspect": keep_aspect}
+    yield {"image": picture(40, 50), "out": np.empty((3, 32, 32), np.float32), "swap": True, "pad": 114.0,
            "scale": (1 / 58.4, 1 / 57.1, 1 / 57.4), "bias": (-2.1, -2.0, -1.8)}
 
 

@@ -1,0 +1,22 @@
+"""Every kernel against what people use today, one core, interleaved in one process: `python -m aisle.bench kernels`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from tqdm import tqdm
+
+from ..report import Options, Row
+
+# An op's module offers `rows(options) -> Iterator[Row]`; each loads its peers only when it runs.
+OPS: dict[str, str] = {
+    "letterbox": "aisle.bench.kernels.letterbox:rows",
+}
+
+
+def run(options: Options) -> Iterable[Row]:
+    """The rows of every op in turn; `--only letterbox` runs the cases whose name contains that."""
+    for target in tqdm(OPS.values(), desc="kernels", disable=None):
+        module, attribute = target.split(":")
+        yield from getattr(import_module(module), attribute)(options)

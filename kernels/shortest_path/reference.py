@@ -1,0 +1,99 @@
+"""The plain version of `shortest_path`: Dijkstra with a binary heap; the truth that the quick one is compared with."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+INF = 2**31 - 1
+
+
+def build(tail: np.ndarray, head: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """What Dijkstra needs beyond the arcs: nothing. `x` and `y` are not looked at."""
+    return {"tail": tail, "head": head}
+
+
+class Engine:
+    """See the package. One search costs O(m log n); an update costs its arcs."""
+
+    def __init__(self, topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray) -> None:
+        self.tail, self.head, self.nodes, self.version = topology["tail"], topology["head"], nodes, 0
+        self._weights = weights.copy()
+        self._out, self._into = _lists(self.tail, nodes), _lists(self.head, nodes)
+
+    def weights(self) -> np.ndarray:
+        return self._weights.copy()
+
+    def apply(self, arcs: np.ndarray, weights: np.ndarray) -> int:
+        changed = self._weights.copy()
+        changed[arcs] = weights
+        self._weights = changed          # one assignment: a search that runs keeps the array it began with
+        self.version += 1
+        return self.version
+
+    def _search(self, starts: Sequence[tuple[int, int]], goals: frozenset[int] | None, reverse: bool = False,
+                ) -> tuple[dict[int, int], dict[int, int]]:
+        """Costs and arcs into each node that was settled; it ends when every goal is."""
+        lists, ends = (self._into, self.tail) if reverse else (self._out, self.head)
+        weights, costs, done, into = self._weights, {}, {}, {}  # type: ignore[var-annotated]
+        heap: list[tuple[int, int]] = []
+        left = set(goals) if goals is not None else None
+        for node, offset in starts:
+            if offset < INF and offset < costs.get(node, INF):
+                costs[node] = offset
+                heapq.heappush(heap, (offset, node))
+        while heap and (left is None or left):
+            cost, node = heapq.heappop(heap)
+            if node in done:
+                continue
+            done[node] = cost
+            if left is not None:
+                left.discard(node)
+            for arc in lists[node]:
+                weight, end = int(weights[arc]), int(ends[arc])
+                if weight < INF and cost + weight < costs.get(end, INF):
+                    costs[end], into[end] = cost + weight, arc
+                    heapq.heappush(heap, (cost + weight, end))
+        return done, into
+
+    def distance(self, source: int, target: int) -> int:
+        return self._search([(source, 0)], frozenset([target]))[0].get(target, INF)
+
+    def path(self, sources: np.ndarray, source_offsets: np.ndarray, targets: np.ndarray, target_offsets: np.ndarray,
+             ) -> tuple[int, int, int, np.ndarray]:
+        starts = list(zip(sources.tolist(), source_offsets.tolist(), strict=True))
+        costs, into = self._search(starts, frozenset(targets.tolist()))
+        ends = [costs.get(t, INF) + o for t, o in zip(targets.tolist(), target_offsets.tolist(), strict=True)]
+        best = int(np.argmin(ends))
+        if ends[best] >= INF:
+            return INF, -1, -1, np.empty(0, np.int32)
+        arcs, node = [], int(targets[best])
+        while node in into:
+            arcs.append(into[node])
+            node = int(self.tail[into[node]])
+        first = min((o, i) for i, (n, o) in enumerate(starts) if n == node)[1]
+        return ends[best], first, best, np.array(arcs[::-1], np.int32)
+
+    def matrix(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
+        goals = frozenset(targets.tolist())
+        for row, source in zip(out, sources.tolist(), strict=True):
+            costs, _ = self._search([(source, 0)], goals)
+            row[:] = [costs.get(t, INF) for t in targets.tolist()]
+
+    def batch(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
+        out[:] = [self.distance(s, t) for s, t in zip(sources.tolist(), targets.tolist(), strict=True)]
+
+    def tree(self, sources: np.ndarray, offsets: np.ndarray, reverse: bool, out: np.ndarray) -> None:
+        costs, _ = self._search(list(zip(sources.tolist(), offsets.tolist(), strict=True)), None, reverse)
+        out[:] = INF
+        out[list(costs)] = list(costs.values())
+
+
+def _lists(ends: np.ndarray, nodes: int) -> list[list[int]]:
+    """The arcs that have their end at each node."""
+    found: list[list[int]] = [[] for _ in range(nodes)]
+    for arc, node in enumerate(ends.tolist()):
+        found[node].append(arc)
+    return found

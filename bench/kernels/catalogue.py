@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -11,9 +13,10 @@ import numpy as np
 
 from ...kernels._op import Op
 
-# A package offers TOLERANCE (a number, or one by function) and cases(rng). A case is a dict of the public function's
-# arguments by name, `out` included (an array or a tuple of them: contents count where an op works in place); a package
-# of several functions adds the key "function".
+# A package offers TOLERANCE and cases(rng). A case is a dict of the public function's arguments by name, `out` included
+# (an array or a tuple of them: contents count where an op works in place); a package of several functions adds the key
+# "function". TOLERANCE is a number, or (absolute, relative), or a dict of either by function; a number bounds the
+# absolute error, and for floats the relative one too: |a - b| <= TOLERANCE * (1 + |b|).
 PACKAGES: tuple[str, ...] = ("heatmap", "knn", "letterbox")
 
 
@@ -25,7 +28,7 @@ class Case:
     number: int
     call: Callable[..., Any]
     arguments: Mapping[str, Any]
-    tolerance: float
+    tolerance: float | tuple[float, float]
 
     def fresh(self) -> dict[str, Any]:
         """The arguments with an `out` of their own, so that each call starts from the same contents."""
@@ -53,6 +56,11 @@ def every_case() -> Iterator[Case]:
         yield from cases(package)
 
 
-def op_of(case: Case) -> Op:
-    """The Op behind a case: its variants are what the tests compare."""
-    return Op.table[case.op]
+def variants(op: str) -> dict[str, Callable[..., Any]]:
+    """Every implementation that runs here, the reference first; a fast one once more for each lower instruction set."""
+    found = Op.table[op].variants()
+    fast = found.get("fast")
+    if fast is not None and "use" in inspect.signature(fast).parameters:
+        for level in import_module(fast.__module__).levels()[:-1]:
+            found[f"fast at level {level}"] = partial(fast, use=level)
+    return found

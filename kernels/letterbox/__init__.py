@@ -10,7 +10,7 @@ import numpy as np
 from .. import _check
 from .._op import Op
 
-TOLERANCE = 2e-3       # in steps of 0..255 before `scale`: float32 sums in another order
+TOLERANCE = (2e-3, 0.0)   # in steps of 0..255 before `scale`: float32 sums in another order
 MAX_SIDE = 1 << 15
 _letterbox = Op(__package__, "letterbox")
 

@@ -14,7 +14,7 @@ from .backends import FreeSession, Session
 from .costs import Costs
 from .errors import AisleError, Busy, Failed, Late
 from .stats import Stats
-from .waiting_line import FOREVER, LOWEST, Fill, Job, Limits, Line, Read
+from .waiting_line import FOREVER, LOWEST, SPARE, Fill, Job, Limits, Line, Read
 
 # A thread switch there and back costs some 30 us and more on a single core. A model whose whole round of fill, run
 # and read stays below this is run where its request is read, while its own thread is parked: that blocks the event
@@ -58,7 +58,7 @@ class Batcher:
             raise Busy(f"model '{self.name}' is being unloaded; try again shortly")
         now, timeout_us = time.perf_counter_ns(), self._timeout(timeout_us)
         job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future(), born=now, level=self._level(priority),
-                  due=now + timeout_us * 1000 if timeout_us else FOREVER)
+                  due=now + timeout_us * (1000 - 1000 // SPARE) if timeout_us else FOREVER)
         with self._mutex:
             self.line.admit(job, now)
             wake, self._sleeping = self._sleeping, False
@@ -198,8 +198,8 @@ class Batcher:
         return rows
 
     def _late(self, job: Job) -> Late:
-        return Late(f"Request timeout expired: model '{self.name}' could not answer within the {(job.due - job.born) // 1000} "
-                    "us that the request allowed")
+        return Late(f"Request timeout expired: model '{self.name}' could not answer within the time that the "
+                    f"request allowed; {(time.perf_counter_ns() - job.born) // 1000} us passed while it waited")
 
     def _linger(self, jobs: list[Job], rows: int) -> None:
         """Wait for company until the first job is `wait_us` old, a deadline presses or the batch is full."""

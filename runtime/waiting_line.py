@@ -19,6 +19,7 @@ Fill = Callable[[Any], None]
 Read = Callable[[Any], Any]
 FOREVER = 1 << 62                 # the deadline of a job that has none
 PATIENCE_NS = 1_000_000_000       # a job without a deadline is ordered as if it had this much time, so that it never starves
+SPARE = 16                        # a job is planned to be done with a 16th of its time left: sockets and loop take some
 LOWEST = 1 << 30                  # level of a job without a priority where the model states no levels
 
 
@@ -31,7 +32,10 @@ class Limits:
 
 
 class Job:
-    """One request on its way. `rows` None means a single row without its batch axis; `due` in ns of perf_counter."""
+    """One request on its way. `rows` None means a single row without its batch axis.
+
+    `due` is when it is planned to be done, ns of perf_counter: its deadline less what the rest of the way may take.
+    """
 
     __slots__ = ("born", "done", "due", "fill", "future", "level", "nbytes", "outputs", "read", "rows", "timer", "times")
 

@@ -21,6 +21,7 @@ from .batcher import Limits
 from .config import Config, ConfigError
 from .engine import Pool
 from .pictures import PictureLimits, decode
+from .pulse import Pulse
 from .repository import Repository
 from .transports.http.access import read_token
 from .transports.http.context import Context
@@ -78,6 +79,10 @@ class App:
                               "server.port (0 takes a free one)") from None
         self.port = self._runner.addresses[0][1]
         self._spawn(self._models())
+        health = self.config.health
+        if health.canary_every_s:
+            self._spawn(Pulse(self.repository, health.canary_every_s, health.canary_deadline_s,
+                              lambda: not self.context.draining).run())
 
     def _tls(self) -> ssl.SSLContext | None:
         server = self.config.server

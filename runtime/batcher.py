@@ -11,6 +11,7 @@ from typing import Any
 
 from ..models.bundle import QueuePolicy
 from .backends import FreeSession, Session
+from .backends.tensors import zero
 from .costs import Costs
 from .errors import AisleError, Busy, Failed, Late
 from .stats import Stats
@@ -42,8 +43,12 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._mutex = threading.Lock()       # guards the line and `_sleeping`
         self._wake: SimpleQueue[None] = SimpleQueue()
+        self._running: list[Job] = []
         self._sleeping = False
         self._closing = False
+        self.running_since = 0               # when the run that goes on began, ns; 0 between runs
+        self.last_run = time.perf_counter_ns()
+        self._abandoned = False
         self._calm = 0                       # cheap rounds in a row
         self._ran: list[tuple[int, int, int, int]] = []   # runs since the last hand-over: rows, fill, run, read ns
         self._thread = threading.Thread(target=self._work, name=f"aisle-{name}", daemon=True)
@@ -52,12 +57,13 @@ class Batcher:
     # ---- the event loop's side
 
     def submit(self, fill: Fill, read: Read, *, rows: int | None = None, nbytes: int = 0,
-               outputs: Sequence[str] = (), timeout_us: int = 0, priority: int = 0) -> Job:
+               outputs: Sequence[str] = (), timeout_us: int = 0, priority: int = 0, quiet: bool = False) -> Job:
         """Queue one job; await `job.future`. Raises Busy when full or closing. `rows` counts against the batch."""
         if self._closing:
             raise Busy(f"model '{self.name}' is being unloaded; try again shortly")
         now, timeout_us = time.perf_counter_ns(), self._timeout(timeout_us)
-        job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future(), born=now, level=self._level(priority),
+        job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future(), born=now, quiet=quiet,
+                  level=self._level(priority),
                   due=now + timeout_us * (1000 - 1000 // SPARE) if timeout_us else FOREVER)
         with self._mutex:
             self.line.admit(job, now)
@@ -151,9 +157,33 @@ class Batcher:
         """Refuse new jobs, answer the queued ones, end the thread and close the session."""
         self._closing = True
         self._wake.put(None)
-        while self._thread.is_alive():       # noqa: ASYNC110 - a thread's end is no event of the loop
+        while self._thread.is_alive() and not self._abandoned:       # noqa: ASYNC110 - a thread's end is no event of the loop
             await asyncio.sleep(0.005)
-        self.session.close()
+        if not self._abandoned:              # what still runs must not lose its memory
+            self.session.close()
+
+    def abandon(self, sentence: str) -> None:
+        """Give up a thread that hangs: everything that waits or runs here fails with `sentence`; nothing new is taken.
+
+        The thread and its session cannot be taken back from whatever holds them; they end when it does.
+        """
+        self._closing = self._abandoned = True
+        with self._mutex:
+            lost = [*self._running, *self.line.clear()]
+        for job in lost:
+            if job.timer is not None:
+                job.timer.cancel()
+            if not job.future.done():
+                job.future.set_exception(Failed(sentence))
+        self._wake.put(None)
+
+    def canary(self, row: Any) -> None:
+        """Fill a row as warming up did: zeros."""
+        if isinstance(self.session, Session):
+            for spec in self.session.inputs:
+                row[spec.name][...] = 0
+        else:
+            row.update({spec.name: zero(spec) for spec in self.session.inputs if not spec.optional})
 
     # ---- the worker's side
 
@@ -165,7 +195,11 @@ class Batcher:
                 return
             if not jobs:
                 continue
+            self._running, self.running_since = jobs, time.perf_counter_ns()
             done = self._run_free(jobs[0]) if single else self._run_rows(jobs)
+            self.running_since, self.last_run = 0, time.perf_counter_ns()
+            if self._abandoned:              # it hung, was replaced, and came back: nobody waits for it any more
+                return
             ran, self._ran = self._ran, []
             self._loop.call_soon_threadsafe(self._finish, done, ran)
 
@@ -251,6 +285,8 @@ class Batcher:
                 continue
             results.append((job, value, None))
         end = time.perf_counter_ns()
+        if all(job.quiet for job, _ in filled):
+            return results
         for job, _ in filled:
             job.times = (start - job.born, middle - start, after - middle, end - after)
         self._ran.append((at, middle - start, after - middle, end - after))
@@ -272,7 +308,8 @@ class Batcher:
             return [(job, None, self._backend_error(error))]
         end = time.perf_counter_ns()
         job.times = (start - job.born, middle - start, after - middle, end - after)
-        self._ran.append((1, middle - start, after - middle, end - after))
+        if not job.quiet:
+            self._ran.append((1, middle - start, after - middle, end - after))
         return [(job, value, None)]
 
     def _backend_error(self, error: Exception) -> BaseException:

@@ -66,6 +66,16 @@ class QueueConfig:
 
 
 @dataclass(frozen=True)
+class HealthConfig:
+    """How models are looked after."""
+
+    canary_every_s: float = key(10.0, "A model that was idle this long is asked a canary; 0 never asks and never notices a "
+                                "hang.", least=0, most=86400)
+    canary_deadline_s: float = key(10.0, "A run that takes longer (and 20 times longer than usual) counts as hung: the "
+                                   "server is not ready and the model is replaced.", least=0.1, most=3600)
+
+
+@dataclass(frozen=True)
 class DeviceConfig:
     """What the machine offers."""
 
@@ -97,6 +107,7 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     repository: RepositoryConfig = field(default_factory=RepositoryConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
     log: LogConfig = field(default_factory=LogConfig)

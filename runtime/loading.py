@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..edge_devices.profile import DeviceProfile
-from ..models.bundle import Bundle, BundleError, TensorSpec, verify
+from ..models.bundle import Bundle, BundleError, verify
 from .backends import FreeSession, Session, make_backend
-from .served import array_dtype, is_free
+from .backends.tensors import zero
+from .served import is_free
 from .workloads import BUNDLE_ROLES, make_workload
 
 log = logging.getLogger("aisle.loading")
@@ -108,14 +109,6 @@ def warm_up(opened: Opened) -> None:
         log.warning("model '%s' version %s could not be warmed up with zeros: %s", bundle.name, bundle.version, error)
     if bundle.canary and opened.session is not None and bundle.role not in BUNDLE_ROLES:
         ask_canary(session, bundle, bundle.path(bundle.canary))
-
-
-def zero(spec: TensorSpec) -> np.ndarray:
-    """A zero-filled tensor; free dimensions are 1."""
-    shape = tuple(n or 1 for n in spec.shape)
-    if spec.dtype == "bytes":
-        return np.full(shape, b"0", object)
-    return np.zeros(shape, array_dtype(spec))
 
 
 def ask_canary(session: Session | FreeSession, bundle: Bundle, path: Path) -> None:

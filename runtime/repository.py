@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+import time
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from ..models.bundle import Bundle, BundleError
 from .batcher import Batcher, Limits
 from .discover import ModelOnDisk, chosen, discover, read, stamp
 from .engine import Engine, Pool
-from .errors import AisleError, Busy, Invalid, NotFound
+from .errors import AisleError, Busy, Failed, Invalid, NotFound
 from .loading import Opened, open_bundle
 from .served import Served
 from .stats import Stats
 
 log = logging.getLogger("aisle.repository")
 Decode = Callable[[bytes], Any]
+AGAIN_S = 300.0       # a version that hangs twice within this time is not opened a third time
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Repository:
         self.required = required
         self.models: dict[str, Model] = {}
         self.starting = True
+        self.hung: dict[tuple[str, str], str] = {}      # (name, version) -> what is wrong; see pulse
+        self._restarted: dict[tuple[str, str], float] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     # ---- asking
@@ -103,7 +107,7 @@ class Repository:
         """Why the server is not ready, a sentence each: still starting, or a required model does not serve."""
         if self.starting:
             return ["models are being loaded"]
-        found = []
+        found = list(self.hung.values())
         for name in self._required():
             model = self.models.get(name)
             if model is None:
@@ -147,6 +151,36 @@ class Repository:
         async with model.lock:
             model.parked = True
             self._retire(model, keep=())
+
+    async def replace(self, served: Served) -> str:
+        """Put something that works in the place of a version whose thread hangs; says what was done.
+
+        Its requests fail at once. It is opened again; a version that hangs again within `AGAIN_S` is replaced by the
+        newest older version on disk that opens. Failed where nothing does: the model is then unavailable.
+        """
+        name, version = served.name, served.version
+        sentence = self.hung[name, version]
+        model = self.models[name]
+        async with model.lock:
+            if model.versions.get(version) is not served:
+                self.hung.pop((name, version), None)
+                return "it was replaced meanwhile"
+            disk = (await self.pool.run(discover, self.root)).get(name)
+            del model.versions[version]
+            for batcher in served.owned:
+                batcher.abandon(f"{sentence}; the request was given up: ask again")
+            again = time.monotonic() - self._restarted.get((name, version), -AGAIN_S) < AGAIN_S
+            self._restarted[name, version] = time.monotonic()
+            tries = [] if disk is None or disk.error else older(disk.versions, version) if again else [version]
+            for one in tries:
+                if await self._load_version(model, disk, one) is None:    # type: ignore[arg-type]
+                    if one != version:
+                        model.states[version] = State("UNAVAILABLE", f"{sentence}, twice; version {one} serves instead")
+                    self.hung.pop((name, version), None)
+                    return f"version {one} serves again" if one == version else f"version {one} serves instead of {version}"
+            model.states[version] = State("UNAVAILABLE", sentence)
+            self.hung.pop((name, version), None)
+        raise Failed(f"{sentence} and nothing could take its place")
 
     async def poll(self) -> None:
         """One look at the folder: load what changed and is no longer being written, retire what is gone."""
@@ -230,6 +264,11 @@ class Repository:
         task = asyncio.get_running_loop().create_task(served.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def older(versions: Iterable[str], version: str) -> list[str]:
+    """The versions before `version`, the newest first."""
+    return sorted((v for v in versions if version_order(v) < version_order(version)), key=version_order, reverse=True)
 
 
 def version_order(version: str) -> tuple[int, str]:

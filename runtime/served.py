@@ -12,6 +12,7 @@ import numpy as np
 
 from ..models.bundle import Bundle, TensorSpec
 from .backends import FreeSession, Session
+from .backends.tensors import array_dtype
 from .batcher import Batcher, Fill, Read
 from .deadline import within
 from .engine import Engine
@@ -26,11 +27,6 @@ WIRE_NAMES = {
 PLATFORMS = {"onnx": "onnxruntime_onnx", "null": "aisle_null"}
 
 Sequence_ = tuple[Any, bool, bool]
-
-
-def array_dtype(spec: TensorSpec) -> np.dtype[Any]:
-    """The dtype of the array that carries a tensor: bfloat16 travels as uint16, strings as objects."""
-    return np.dtype({"bfloat16": "uint16", "bytes": "object"}.get(spec.dtype, spec.dtype))
 
 
 class Served:

@@ -37,10 +37,12 @@ class Job:
     `due` is when it is planned to be done, ns of perf_counter: its deadline less what the rest of the way may take.
     """
 
-    __slots__ = ("born", "done", "due", "fill", "future", "level", "nbytes", "outputs", "read", "rows", "timer", "times")
+    __slots__ = ("born", "done", "due", "fill", "future", "level", "nbytes", "outputs", "quiet", "read", "rows",
+                 "timer", "times")
 
     def __init__(self, fill: Fill, read: Read, rows: int | None, nbytes: int, outputs: Sequence[str],
-                 future: asyncio.Future[Any], *, born: int, due: int = FOREVER, level: int = LOWEST) -> None:
+                 future: asyncio.Future[Any], *, born: int, due: int = FOREVER, level: int = LOWEST,
+                 quiet: bool = False) -> None:
         self.fill = fill
         self.read = read
         self.rows = rows
@@ -50,6 +52,7 @@ class Job:
         self.born = born
         self.due = due
         self.level = level
+        self.quiet = quiet                    # ours, not a client's: not counted
         self.done = False                     # taken, cancelled or expired
         self.timer: asyncio.TimerHandle | None = None
         self.times = (0, 0, 0, 0)             # queue, fill, run, read in ns; set with the result
@@ -127,6 +130,14 @@ class Line:
             self._heap = [item for item in self._heap if not item[2].done]
             heapq.heapify(self._heap)
         return True
+
+    def clear(self) -> list[Job]:
+        """Everybody who waits, taken out of the line."""
+        waiting = [job for _, _, job in self._heap if not job.done]
+        for job in waiting:
+            self.leave(job)
+        self._heap.clear()
+        return waiting
 
     def take(self, now: int, jobs: list[Job]) -> tuple[int, list[Job]]:
         """Add to the batch `jobs` what fits; return its rows and the jobs that are too late to be worth a run.

@@ -17,7 +17,10 @@ from .tensors import check_request, whole
 
 
 class NullBackend:
-    """Copies inputs to outputs. Params: `sleep_ms` (each run takes that long), `fail_every` (each n-th run fails)."""
+    """Copies inputs to outputs.
+
+    Params: `sleep_ms` (each run takes that long; with `sleep_every` only each n-th), `fail_every` (each n-th run fails).
+    """
 
     def missing(self) -> str | None:
         """Never missing: it needs nothing."""
@@ -47,12 +50,13 @@ class _Mishap:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.sleep_s = float(params.get("sleep_ms", 0)) / 1e3
+        self.sleep_every = int(params.get("sleep_every", 1))
         self.fail_every = int(params.get("fail_every", 0))
         self.runs = 0
 
     def suffer(self, name: str) -> None:
         self.runs += 1
-        if self.sleep_s:
+        if self.sleep_s and self.runs % self.sleep_every == 0:
             time.sleep(self.sleep_s)
         if self.fail_every and self.runs % self.fail_every == 0:
             raise Failed(f"null model {name!r} failed in run {self.runs}, as its param fail_every asks")

@@ -50,3 +50,16 @@ def _check_tensor(name: str, spec: TensorSpec, array: Any) -> None:
         shape = [-1 if d is None else d for d in spec.shape]
         raise Invalid(f"expected shape {shape} (-1 is free), got {list(array.shape)} - at input {spec.name!r} of "
                       f"model {name!r}")
+
+
+def array_dtype(spec: TensorSpec) -> np.dtype[Any]:
+    """The dtype of the array that carries a tensor: bfloat16 travels as uint16, strings as objects."""
+    return np.dtype({"bfloat16": "uint16", "bytes": "object"}.get(spec.dtype, spec.dtype))
+
+
+def zero(spec: TensorSpec) -> np.ndarray:
+    """A zero-filled tensor; free dimensions are 1."""
+    shape = tuple(n or 1 for n in spec.shape)
+    if spec.dtype == "bytes":
+        return np.full(shape, b"0", object)
+    return np.zeros(shape, array_dtype(spec))

@@ -1,0 +1,275 @@
+"""A map as it is right now: closures and speeds with names and ends, kept over a restart, visible to the next query."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...models.route.network import INF
+from ...models.route.router import Router
+from ..errors import Failed, Invalid, TooLarge
+from ..journal_lines import Lines
+
+log = logging.getLogger("aisle.routes")
+
+MAX_CHANGES = 10_000
+MAX_EDGES = 2_000_000       # of all changes together
+COMPACT = 512               # records beyond twice the changes that hold, before the file is written anew
+NEVER = 1 << 62
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+CLOSE, OPEN, SPEED = "close", "open", "speed"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is asked of some edges: CLOSE, OPEN (the map's own cost) or SPEED at `kmh`. The newest change of an edge holds.
+
+    The edges are those named, those of the ways (ids of the source), and those that touch the area of (lat, lon) corners.
+    `due_ns`: on time.monotonic_ns, when it ends by itself.
+    """
+
+    name: str
+    do: str
+    kmh: float = 0.0
+    edges: tuple[int, ...] = ()
+    ways: tuple[int, ...] = ()
+    area: tuple[tuple[float, float], ...] = ()
+    due_ns: int = NEVER
+
+
+class LiveMap:
+    """One map with its changes. All methods are safe from any thread; queries first call `now()`."""
+
+    def __init__(self, router: Router, ident: str) -> None:
+        self.router = router
+        self.ident = ident                            # of the map's files: numbers of edges mean nothing on another map
+        self.changes: dict[str, Change] = {}          # the newest last
+        self._edges: dict[str, np.ndarray] = {}
+        self._on: dict[int, list[str]] = {}           # edge -> names of its changes, the newest last
+        self._due = NEVER
+        self._count = 0
+        self._records = 0
+        self._lines: Lines | None = None
+        self._lock = threading.Lock()
+
+    def keep_in(self, path: Path) -> None:
+        """Take up the changes kept in a file, and keep all later ones there. OSError as the disk says it."""
+        self._lines = Lines(path)
+        with self._lock:
+            self._catch_up()
+
+    def now(self) -> Router:
+        """The router with every change that holds at this moment and none that has ended."""
+        if time.monotonic_ns() >= self._due or (self._lines is not None and self._lines.stale()):
+            with self._lock:
+                self._catch_up()
+        return self.router
+
+    def update(self, changes: Sequence[Change], drop: Sequence[str] = ()) -> int:
+        """Drop changes by name and add others, all or none, on the disk before any query sees it: the new version.
+
+        Invalid for an unknown name, edge or way, or an area without edges; TooLarge; Failed where the disk fails.
+        """
+        with self._lock, self._lines.locked() if self._lines else nullcontext():
+            self._catch_up()
+            changes = [c if c.name else replace(c, name=self._fresh_name(i)) for i, c in enumerate(changes)]
+            unknown = [name for name in drop if name not in self.changes]
+            if unknown:
+                have = ", ".join(list(self.changes)[-10:]) or "none"
+                raise Invalid(f"no change is called {unknown[0][:80]!r}; those that hold are {have}")
+            names = [c.name for c in changes]
+            if len(set(names)) < len(names):
+                raise Invalid("two changes of one update have the same name; expected a name of its own for each")
+            edges = [self._resolve(change) for change in changes]
+            self._bounded(changes, edges)
+            self._keep({"add": [stored(c, self.ident) for c in changes], "drop": list(drop), **clocks()})
+            return self._apply(self._put(changes, edges, drop))
+
+    def closers(self, edges: Iterable[int]) -> list[Change]:
+        """The changes that close any of these edges, each once."""
+        with self._lock:
+            names = {self._on[e][-1] for e in edges if self._on.get(e)}
+            return [c for c in self.changes.values() if c.name in names and c.do == CLOSE]
+
+    def closed(self) -> np.ndarray:
+        """Every edge that a change closes, int32, rising."""
+        with self._lock:
+            return np.array(sorted(e for e, names in self._on.items() if self.changes[names[-1]].do == CLOSE), np.int32)
+
+    def count(self, name: str) -> int:
+        """How many edges a change holds."""
+        edges = self._edges.get(name)
+        return 0 if edges is None else len(edges)
+
+    # ---- under the lock
+
+    def _fresh_name(self, offset: int) -> str:
+        number = self._count + offset + 1
+        while f"change-{number}" in self.changes:
+            number += 1
+        return f"change-{number}"
+
+    def _resolve(self, change: Change) -> np.ndarray:
+        """The edges of a change, int32, each once."""
+        network = self.router.network
+        wrong = [e for e in change.edges if not 0 <= e < network.edges]
+        if wrong:
+            raise Invalid(f"edge {wrong[0]} is unknown: the map has the edges 0 to {network.edges - 1}")
+        found = [np.array(change.edges, np.int32)]
+        if change.ways:
+            ways = np.asarray(network.arrays["edge_way"])
+            wanted = np.array(change.ways, np.int64)
+            unknown = wanted[~np.isin(wanted, ways)]
+            if len(unknown):
+                raise Invalid(f"way {unknown[0]} is unknown: no edge of the map comes from it")
+            found.append(np.flatnonzero(np.isin(ways, wanted)).astype(np.int32))
+        if change.area:
+            found.append(area_edges(self.router, change.area))
+        return np.unique(np.concatenate(found))
+
+    def _bounded(self, changes: Sequence[Change], edges: Sequence[np.ndarray]) -> None:
+        names = self.changes.keys() | {c.name for c in changes}
+        total = sum(map(len, edges)) + sum(len(e) for n, e in self._edges.items())
+        if len(names) > MAX_CHANGES or total > MAX_EDGES:
+            raise TooLarge(f"the map has {len(self.changes)} changes and holds at most {MAX_CHANGES} with {MAX_EDGES} edges "
+                           "together; drop some by name, or give changes an end (for_s)")
+
+    def _keep(self, record: dict[str, Any]) -> None:
+        if self._lines is None:
+            return
+        try:
+            self._lines.append(record)
+            self._records += 1
+        except OSError as error:
+            raise Failed(f"the change was not made, because it could not be kept: {error.strerror}; free some space on the "
+                         "disk of the server and send it again") from None
+
+    def _put(self, changes: Sequence[Change], edges: Sequence[np.ndarray], drop: Sequence[str]) -> set[int]:
+        """Note the changes; the edges whose cost has to be applied."""
+        touched: set[int] = set()
+        for name in [*drop, *(c.name for c in changes if c.name in self.changes)]:
+            touched |= self._forget(name)
+        for change, some in zip(changes, edges, strict=True):
+            self.changes[change.name], self._edges[change.name] = change, some
+            self._count += 1
+            for edge in some.tolist():
+                self._on.setdefault(edge, []).append(change.name)
+            touched.update(some.tolist())
+        self._due = min((c.due_ns for c in self.changes.values()), default=NEVER)
+        return touched
+
+    def _apply(self, edges: Iterable[int]) -> int:
+        """Make it so for all queries, in one step."""
+        return self.router.apply({edge: self._cost(edge) for edge in edges})
+
+    def _forget(self, name: str) -> set[int]:
+        """Take a change away; the edges that it held."""
+        if self.changes.pop(name, None) is None:
+            return set()
+        held = set(self._edges.pop(name).tolist())
+        for edge in held:
+            self._on[edge].remove(name)
+            if not self._on[edge]:
+                del self._on[edge]
+        return held
+
+    def _cost(self, edge: int) -> int | None:
+        names = self._on.get(edge)
+        change = self.changes[names[-1]] if names else None
+        if change is None or change.do == OPEN:
+            return None
+        if change.do == CLOSE:
+            return INF
+        length = int(self.router.network.arrays["edge_length"][edge])      # in dm: dm * 360 / (km/h) = ms
+        return min(round(length * 360 / change.kmh), INF - 1)
+
+    def _catch_up(self) -> None:
+        """Read what others wrote, end what is due, and write the file anew where it is mostly history."""
+        touched: set[int] = set()
+        if self._lines is not None and self._lines.stale():
+            replaced, records = self._lines.new()
+            if replaced:
+                self._records = 0
+                touched |= self._put([], [], list(self.changes))
+            self._records += len(records)
+            for record in records:
+                touched |= self._replay(record)
+        due = [c.name for c in self.changes.values() if c.due_ns <= time.monotonic_ns()]
+        touched |= self._put([], [], due)
+        if touched:
+            self._apply(touched)
+        if self._lines is not None and self._records > 2 * len(self.changes) + COMPACT:
+            self._compact(self._lines)
+
+    def _replay(self, record: dict[str, Any]) -> set[int]:
+        changes, edges = [], []
+        for item in record["add"]:
+            change = revived(item, record)
+            try:
+                if change.edges and item["map"] != self.ident:
+                    raise Invalid("it names edges of another version of the map")
+                edges.append(self._resolve(change))
+                changes.append(change)
+            except Invalid as error:
+                log.warning("change %r is no longer in force: %s", change.name, error.sentence)
+        return self._put(changes, edges, [name for name in record["drop"] if name in self.changes])
+
+    def _compact(self, lines: Lines) -> None:
+        try:
+            lines.rewrite([{"add": [stored(c, self.ident)], "drop": [], **clocks()} for c in self.changes.values()])
+            self._records = len(self.changes)
+        except OSError as error:
+            log.error("%s could not be written anew: %s", lines.path, error.strerror)
+
+
+def area_edges(router: Router, area: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """The edges that touch an area; Invalid where it has no edges or no corners."""
+    try:
+        edges = router.inside(area)
+    except ValueError as error:
+        raise Invalid(f"area: {error}") from None
+    if not len(edges):
+        raise Invalid("the area touches no edge of the map; expected corners as latitude and longitude"
+                      + (", and these look exchanged" if all(router.swapped(*corner) for corner in area) else ""))
+    return edges
+
+
+def stored(change: Change, ident: str) -> dict[str, Any]:
+    """A change as it is kept."""
+    return {"name": change.name, "do": change.do, "kmh": change.kmh, "edges": change.edges, "ways": change.ways,
+            "area": change.area, "due_ns": change.due_ns, "map": ident}
+
+
+def revived(item: dict[str, Any], record: dict[str, Any]) -> Change:
+    """A kept change on this machine's clock as it runs now.
+
+    Within one boot the monotonic clock goes on. After another boot the time that was left then counts, less what the
+    clock on the wall says has passed, where that is not less than nothing: a closure rather stays too long.
+    """
+    due = item["due_ns"]
+    if due < NEVER and record["boot"] != boot_id():
+        passed = max(0, time.time_ns() - record["wall_ns"])
+        due = time.monotonic_ns() + max(0, due - record["mono_ns"] - passed)
+    return Change(item["name"], item["do"], item["kmh"], tuple(item["edges"]), tuple(item["ways"]),
+                  tuple((lat, lon) for lat, lon in item["area"]), due)
+
+
+def clocks() -> dict[str, Any]:
+    """The labels of time that a record needs to be understood after a restart."""
+    return {"boot": boot_id(), "mono_ns": time.monotonic_ns(), "wall_ns": time.time_ns()}
+
+
+def boot_id() -> str:
+    """Differs after each boot of the machine; "" where the system has none."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""

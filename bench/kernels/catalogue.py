@@ -16,8 +16,8 @@ from ...kernels._op import Op
 # A package offers TOLERANCE and cases(rng). A case is a dict of the public function's arguments by name, `out` included
 # (an array or a tuple of them: contents count where an op works in place); a package of several functions adds the key
 # "function". TOLERANCE is a number, or (absolute, relative), or a dict of either by function; a number bounds the
-# absolute error, and for floats the relative one too: |a - b| <= TOLERANCE * (1 + |b|).
-PACKAGES: tuple[str, ...] = ("heatmap", "knn", "letterbox")
+# absolute error, and for floats the relative one too: |a - b| <= TOLERANCE * (1 + |b|).  A case may name its own as "tolerance".
+PACKAGES: tuple[str, ...] = ("heatmap", "knn", "letterbox", "warp_grid")
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ def cases(package: str, seed: int = 0) -> Iterator[Case]:
     for number, given in enumerate(module.cases(np.random.default_rng(seed))):
         arguments = dict(given)
         function = arguments.pop("function", package)
+        own = arguments.pop("tolerance", None)
         tolerance = module.TOLERANCE[function] if isinstance(module.TOLERANCE, dict) else module.TOLERANCE
         name = package if function == package else f"{package}.{function}"
-        yield Case(name, number, getattr(module, function), arguments, tolerance)
+        yield Case(name, number, getattr(module, function), arguments, tolerance if own is None else own)
 
 
 def every_case() -> Iterator[Case]:

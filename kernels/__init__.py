@@ -3,9 +3,10 @@
 from ._op import Choice, choices
 from .heatmap import overlay, regions, smooth, top_mean
 from .knn import knn
-from .letterbox import Placement, letterbox, placement
+from .letterbox import Placement, letterbox, placement, warp
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "knn", "letterbox", "overlay", "placement", "regions", "smooth", "top_mean", "warp_grid",
+    "Choice", "Placement", "choices", "knn", "letterbox", "overlay", "placement", "regions", "smooth", "top_mean", "warp",
+    "warp_grid",
 ]

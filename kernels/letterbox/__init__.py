@@ -1,18 +1,24 @@
-"""A camera picture becomes a network's input in one pass: resize, pad, swap channels, normalise, lay out as planes."""
+"""A camera picture becomes a network's input in one pass: resize, pad, swap channels, normalise, quantise, lay out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import _check
 from .._op import Op
+from .examples import cases
 
-TOLERANCE = (2e-3, 0.0)   # in steps of 0..255 before `scale`: float32 sums in another order
+# In steps of 0..255 before `scale`: float32 sums in another order, and FMA or not. The cases name their own for others.
+TOLERANCE = (2e-3, 0.0)
 MAX_SIDE = 1 << 15
+MAX_SAMPLES = 8        # an axis, for `warp` where it shrinks
+PIXELS = {"colour": 0, "gray": 1, "nv12": 2, "yuyv": 3}
+LAYOUTS = {"CHW": 0, "HWC": 1}
 _letterbox = Op(__package__, "letterbox")
+_warp = Op(__package__, "warp")
 
 
 class Placement(NamedTuple):
@@ -22,6 +28,17 @@ class Placement(NamedTuple):
     width: int
     top: int
     left: int
+
+
+class Target(NamedTuple):
+    """What `out` is: its size, channels and layout (0 CHW, 1 HWC), and what lies around the picture, 0..255."""
+
+    height: int
+    width: int
+    channels: int
+    layout: int
+    pad: float
+    swap: int
 
 
 def placement(height: int, width: int, out_height: int, out_width: int, *, keep_aspect: bool = True) -> Placement:
@@ -35,39 +52,102 @@ def placement(height: int, width: int, out_height: int, out_width: int, *, keep_
 
 
 def letterbox(image: np.ndarray, *, out: np.ndarray, scale: Sequence[float] = (1.0, 1.0, 1.0),
-              bias: Sequence[float] = (0.0, 0.0, 0.0), swap: bool = False, pad: float = 0.0,
-              keep_aspect: bool = True) -> None:
-    """Write `image` resized into float32 planes: out[c] = value * scale[c] + bias[c], values 0..255.
+              bias: Sequence[float] = (0.0, 0.0, 0.0), swap: bool = False, pad: float = 0.0, keep_aspect: bool = True,
+              antialias: bool = True, pixels: str = "colour", layout: str = "CHW", step: float = 1.0, zero: float = 0.0,
+              ) -> None:
+    """Write `image` resized into `out`: out[c] = value * scale[c] + bias[c], values 0..255.
 
-    `image` uint8 (h, w, 3); `out` float32 (3, H, W); sides up to 32768. Sampling has half-pixel centres: bilinear along
-    an axis that grows, area mean along one that shrinks. With `swap` plane c holds channel 2 - c (BGR to RGB). The rest
-    of the output, `placement` says where, holds `pad` (0..255) normalised alike. ValueError says what does not fit.
+    `image` is uint8: (h, w, 3) as "colour" (BGR or RGB), (h, w) as "gray", (h * 3 / 2, w) as "nv12", (h, w, 2) as
+    "yuyv"; h of NV12 and w of both are even, BT.601 limited range, and they come out as BGR clamped to 0..255, chroma
+    sited at the middle of its pixels. `out` is (3, H, W), or (H, W, 3) with `layout` "HWC"; gray may have 1 channel.
+    float32 and float16 take the value itself; int8 and uint8 round(it / step) + zero, half to even, saturated. Sides
+    up to 32768.
+
+    Sampling has half-pixel centres: bilinear along an axis that grows, area mean along one that shrinks (bilinear too
+    without `antialias`, as most networks were trained; thin lines may be lost). With `swap` channel c holds 2 - c (BGR
+    to RGB). The rest of the output, `placement` says where, holds `pad` (0..255) normalised alike. ValueError says
+    what does not fit.
     """
-    _check.array(image, "image", "uint8", ("h", "w", 3))
-    _check.array(out, "out", "float32", (3, "H", "W"), writable=True)
-    _check.apart(out, "out", image=image)
-    if max(*image.shape, *out.shape) > MAX_SIDE:
+    if not isinstance(pixels, str) or pixels not in PIXELS:
+        raise ValueError(f"expected one of {', '.join(PIXELS)}, got {pixels!r} - at `pixels`")
+    height, width = _size(image, pixels)
+    target = _target(image, out, layout, pad, swap, gray=pixels == "gray")
+    if max(height, width, target.height, target.width) > MAX_SIDE:
         raise ValueError(f"expected sides of at most {MAX_SIDE}, got {image.shape} to {out.shape} - at `image`")
-    factors = np.array([_check.number(v, "scale", -1e6, 1e6) for v in scale], np.float32)
-    offsets = np.array([_check.number(v, "bias", -1e9, 1e9) for v in bias], np.float32)
-    if len(factors) != 3 or len(offsets) != 3:
-        raise ValueError(f"expected 3 numbers, got {len(factors)} and {len(offsets)} - at `scale` and `bias`")
-    filler = _check.number(pad, "pad", 0, 255)
-    placed = placement(image.shape[0], image.shape[1], out.shape[1], out.shape[2], keep_aspect=keep_aspect)
-    _letterbox(image, factors, offsets, bool(swap), filler, tuple(placed), out)
+    factors, offsets = _affine(scale, bias, step, zero)
+    placed = placement(height, width, target.height, target.width, keep_aspect=bool(keep_aspect))
+    _letterbox(image, (height, width, PIXELS[pixels], int(bool(antialias))), factors, offsets, placed, target, out)
 
 
-def cases(rng: np.random.Generator) -> Iterator[dict]:
-    """Arguments, `out` included, that every variant must agree on."""
-    def picture(h: int, w: int) -> np.ndarray:
-        return rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
-    sizes = [((1, 1), (1, 1)), ((1, 1), (5, 7)), ((2, 3), (8, 8)), ((7, 5), (3, 3)), ((480, 640), (224, 224)),
-             ((33, 65), (64, 16)), ((16, 16), (17, 31)), ((300, 2), (20, 40)), ((480, 640), (216, 288)), ((9, 9), (9, 9))]
-    for (h, w), (oh, ow) in sizes:
-        for keep_aspect in (True, False):
-            yield {"image": picture(h, w), "out": np.empty((3, oh, ow), np.float32), "keep_aspect": keep_aspect}
-    yield {"image": picture(40, 50), "out": np.empty((3, 32, 32), np.float32), "swap": True, "pad": 114.0,
-           "scale": (1 / 58.4, 1 / 57.1, 1 / 57.4), "bias": (-2.1, -2.0, -1.8)}
+def warp(image: np.ndarray, matrix: np.ndarray, *, out: np.ndarray, scale: Sequence[float] = (1.0, 1.0, 1.0),
+         bias: Sequence[float] = (0.0, 0.0, 0.0), swap: bool = False, pad: float = 0.0, layout: str = "CHW",
+         step: float = 1.0, zero: float = 0.0) -> None:
+    """Write the region of `image` that `matrix` points to into `out`, as `letterbox` writes it.
+
+    `image` uint8 (h, w, 3) or, for gray, (h, w); `matrix` float64 (3, 3) takes an output pixel (x, y, 1) to the
+    picture's pixel, both counted from the middle of the first one (OpenCV's WARP_INVERSE_MAP). Bilinear; where the
+    region is larger than the output, the mean of up to 8 x 8 samples a pixel; outside the picture is `pad`. A matrix
+    that divides by 0 within the output gives `pad` there. The other arguments are those of `letterbox`.
+    """
+    gray = isinstance(image, np.ndarray) and image.ndim == 2
+    _check.array(image, "image", "uint8", ("h", "w") if gray else ("h", "w", 3))
+    _check.array(matrix, "matrix", "float64", (3, 3))
+    target = _target(image, out, layout, pad, swap, gray=gray)
+    _check.apart(out, "out", matrix=matrix)
+    if max(*image.shape, target.height, target.width) > MAX_SIDE:
+        raise ValueError(f"expected sides of at most {MAX_SIDE}, got {image.shape} to {out.shape} - at `image`")
+    if not np.abs(matrix).max() <= 1e12:
+        raise ValueError(f"expected finite numbers of at most 1e12, got {matrix.tolist()} - at `matrix`")
+    factors, offsets = _affine(scale, bias, step, zero)
+    _warp(image, matrix, _samples(matrix, target.height, target.width), factors, offsets, target, out)
 
 
-__all__ = ["MAX_SIDE", "TOLERANCE", "Placement", "cases", "letterbox", "placement"]
+def _size(image: np.ndarray, pixels: str) -> tuple[int, int]:
+    """Height and width of the picture in an array, which is checked."""
+    shape = {"colour": ("h", "w", 3), "gray": ("h", "w"), "nv12": ("h * 3 / 2", "w"), "yuyv": ("h", "w", 2)}[pixels]
+    height, width = _check.array(image, "image", "uint8", shape).shape[:2]
+    if pixels == "nv12" and height % 3:
+        raise ValueError(f"expected rows in threes, luma and half as many of chroma, got {height} - at `image`")
+    if pixels in ("nv12", "yuyv") and width % 2:
+        raise ValueError(f"expected an even width, got {width} - at `image`")
+    return height * 2 // 3 if pixels == "nv12" else height, width
+
+
+def _target(image: np.ndarray, out: np.ndarray, layout: str, pad: float, swap: bool, *, gray: bool) -> Target:
+    """What `out` is; its dtype, shape and memory are checked."""
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise ValueError(f"expected CHW or HWC, got {layout!r} - at `layout`")
+    code = out.dtype.name if isinstance(out, np.ndarray) else ""
+    dtype = code if code in ("float16", "int8", "uint8") else "float32"
+    axis = 0 if layout == "CHW" else 2
+    channels = 1 if gray and isinstance(out, np.ndarray) and out.ndim == 3 and out.shape[axis] == 1 else 3
+    _check.array(out, "out", dtype, (channels, "H", "W") if layout == "CHW" else ("H", "W", channels), writable=True)
+    _check.apart(out, "out", image=image)
+    height, width = out.shape[1:] if layout == "CHW" else out.shape[:2]
+    return Target(height, width, channels, LAYOUTS[layout], float(_check.number(pad, "pad", 0, 255)), int(bool(swap)))
+
+
+def _affine(scale: Sequence[float], bias: Sequence[float], step: float, zero: float) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (3,) factors and offsets that normalise and quantise at once."""
+    divisor, shift = _check.number(step, "step", 1e-9, 1e9), _check.number(zero, "zero", -128, 255)
+    found = []
+    for name, values, most in (("scale", scale, 1e6), ("bias", bias, 1e9)):
+        if not isinstance(values, (tuple, list, np.ndarray)) or len(values) != 3:
+            raise ValueError(f"expected 3 numbers, got {values!r} - at `{name}`")
+        found.append([_check.number(v, name, -most, most) for v in values])
+    return (np.array([v / divisor for v in found[0]], np.float32),
+            np.array([v / divisor + shift for v in found[1]], np.float32))
+
+
+def _samples(matrix: np.ndarray, height: int, width: int) -> int:
+    """How many samples an axis make an output pixel: as many as it covers picture pixels, at the middle of the output."""
+    x, y = (width - 1) / 2, (height - 1) / 2
+    u, v, w = matrix @ (x, y, 1.0)
+    if not abs(w) > 1e-9:
+        return 1
+    jacobian = (matrix[:2, :2] - np.outer((u / w, v / w), matrix[2, :2])) / w
+    longest = float(np.sqrt((jacobian ** 2).sum(axis=0).max()))
+    return int(np.clip(np.ceil(min(longest, 1e3) - 0.25), 1, MAX_SAMPLES))
+
+
+__all__ = ["MAX_SIDE", "TOLERANCE", "Placement", "Target", "cases", "letterbox", "placement", "warp"]

@@ -51,6 +51,9 @@ class QueuePolicy:
     priority_levels: int = 0
     default_priority: int = 0
     preserve_ordering: bool = False
+    instances: int = 1               # copies of the model, each with its share of the device's threads
+    share: int = 1                   # weight of its time on the device against other models'
+    background: bool = False         # it runs only while no other model wants the device
 
 
 @dataclass(frozen=True)

@@ -297,6 +297,9 @@ _QUEUE = {
     "priority_levels": (_number(0, 1000), 0),
     "default_priority": (_number(0, 1000), 0),
     "preserve_ordering": (_flag, False),
+    "instances": (_number(1, 64), 1),
+    "share": (_number(1, 1000), 1),
+    "background": (_flag, False),
 }
 _TOP: dict[str, tuple[Check, Any]] = {
     "name": (_name, _REQUIRED),

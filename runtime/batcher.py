@@ -1,4 +1,4 @@
-"""One queue and one worker thread per session: jobs in, batches through the session, results out."""
+"""One queue for a model and one worker thread for each of its sessions: jobs in, batches through, results out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 from ..models.bundle import QueuePolicy
 from .backends import FreeSession, Session
 from .backends.tensors import zero
 from .costs import Costs
-from .errors import AisleError, Busy, Failed, Late
+from .errors import Busy, Failed, Late
+from .shares import Member, Shares
 from .stats import Stats
 from .waiting_line import FOREVER, LOWEST, SPARE, Fill, Job, Limits, Line, Read
+from .worker import Outcome, Ran, Worker
 
 # A thread switch there and back costs some 30 us and more on a single core. A model whose whole round of fill, run
 # and read stays below this is run where its request is read, while its own thread is parked: that blocks the event
@@ -25,34 +27,35 @@ CALM_RUNS = 32        # that many cheap rounds in a row before a model counts as
 
 
 class Batcher:
-    """Queues jobs for one session and runs them on one thread, which alone touches the session's memory.
+    """Queues jobs for the sessions of one model; each session has a thread, which alone touches its memory.
 
     Order: priority (1 first), then deadline, then arrival; see `waiting_line`. Nothing waits for a timer unless the
-    model's policy says so.
+    model's policy says so. Runs take turns on the device as `shares` says; None: nothing is shared.
     """
 
-    def __init__(self, session: Session | FreeSession, name: str, stats: Stats, *,
-                 limits: Limits | None = None, policy: QueuePolicy | None = None) -> None:
-        self.session = session
+    def __init__(self, sessions: Session | FreeSession | Sequence[Session | FreeSession], name: str, stats: Stats, *,
+                 limits: Limits | None = None, policy: QueuePolicy | None = None, shares: Shares | None = None) -> None:
+        several: list[Any] = list(sessions) if isinstance(sessions, (list, tuple)) else [sessions]
+        self.session: Session | FreeSession = several[0]
         self.name = name
         self.stats = stats
         self.policy = policy or QueuePolicy()
-        self.capacity = session.capacity if isinstance(session, Session) else 1
+        self.capacity = self.session.capacity if isinstance(self.session, Session) else 1
         self.costs = Costs()
-        self.line = Line(name, self.capacity, self.costs, limits or Limits(), self.policy.max_requests)
+        self.line = Line(name, self.capacity, self.costs, limits or Limits(), self.policy.max_requests, len(several))
+        self.member = Member(name, getattr(self.session, "threads", 0), self.policy.share, self.policy.background)
+        self._shares = shares
         self._loop = asyncio.get_running_loop()
-        self._mutex = threading.Lock()       # guards the line and `_sleeping`
-        self._wake: SimpleQueue[None] = SimpleQueue()
-        self._running: list[Job] = []
-        self._sleeping = False
+        self._mutex = threading.Lock()       # guards the line and `_asleep`
         self._closing = False
-        self.running_since = 0               # when the run that goes on began, ns; 0 between runs
-        self.last_run = time.perf_counter_ns()
         self._abandoned = False
         self._calm = 0                       # cheap rounds in a row
-        self._ran: list[tuple[int, int, int, int]] = []   # runs since the last hand-over: rows, fill, run, read ns
-        self._thread = threading.Thread(target=self._work, name=f"aisle-{name}", daemon=True)
-        self._thread.start()
+        self.workers = [Worker(session, name, shares, self.member, lambda: self.line.count > 0) for session in several]
+        self._asleep: list[Worker] = []
+        self._threads = [threading.Thread(target=self._serve, args=(worker,), name=f"aisle-{name}", daemon=True)
+                         for worker in self.workers]
+        for thread in self._threads:
+            thread.start()
 
     # ---- the event loop's side
 
@@ -67,11 +70,11 @@ class Batcher:
                   due=now + timeout_us * (1000 - 1000 // SPARE) if timeout_us else FOREVER)
         with self._mutex:
             self.line.admit(job, now)
-            wake, self._sleeping = self._sleeping, False
+            worker = self._asleep.pop() if self._asleep else None
         if timeout_us:
             job.timer = self._loop.call_later(timeout_us * 1e-6, self._expire, job, timeout_us)
-        if wake:
-            self._wake.put(None)
+        if worker is not None:
+            worker.wake.put(None)
         return job
 
     async def call(self, fill: Fill, read: Read, **how: Any) -> Any:
@@ -85,15 +88,16 @@ class Batcher:
 
     @property
     def ready_now(self) -> bool:
-        """True while the worker is parked and the model is known to be cheap: `run_now` may be called.
+        """True while a worker is parked and the model is known to be cheap: `run_now` may be called.
 
-        Only the event loop wakes the worker, so between this and `run_now` nobody else touches the session.
+        Only the event loop wakes a worker, so between this and `run_now` nobody else touches its session.
         """
-        return self._calm >= CALM_RUNS and self._sleeping and not self._closing and not self.policy.wait_us
+        return self._calm >= CALM_RUNS and bool(self._asleep) and not self._closing and not self.policy.wait_us
 
     def run_now(self, fill: Fill, read: Read, rows: int) -> tuple[Any, tuple[int, int, int, int]]:
         """Fill, run and read at once on the calling thread; (result, stage times). Only when `ready_now`."""
-        session: Session = self.session      # type: ignore[assignment]
+        worker = self._asleep[-1]
+        session: Session = worker.session    # type: ignore[assignment]
         start = time.perf_counter_ns()
         row = session.rows(0, rows)
         fill(row)
@@ -101,18 +105,20 @@ class Batcher:
         try:
             session.run(rows)
         except Exception as error:
-            raise self._backend_error(error) from error
+            raise worker.backend_error(error) from error
         after = time.perf_counter_ns()
         value = read(row)
-        end = time.perf_counter_ns()
-        self._count(rows, middle - start, after - middle, end - after)
+        end = worker.last_run = time.perf_counter_ns()
+        self._count(Ran(rows, middle - start, 0, after - middle, end - after, False))
         return value, (0, middle - start, after - middle, end - after)
 
-    def _count(self, rows: int, fill_ns: int, run_ns: int, read_ns: int) -> None:
-        self.stats.executed(rows, fill_ns, run_ns, read_ns)
-        cost = fill_ns + run_ns + read_ns
-        self.costs.add(rows, cost)
-        self._calm = self._calm + 1 if cost < CHEAP_NS else 0
+    def _count(self, ran: Ran) -> None:
+        """Learn from a run. What it waited for the device counts as its cost, so that a crowded device is seen."""
+        own = ran.fill + ran.run + ran.read
+        self.costs.add(ran.rows, own + ran.turn)
+        self._calm = self._calm + 1 if own < CHEAP_NS else 0
+        if not ran.quiet:
+            self.stats.executed(ran.rows, ran.fill, ran.run, ran.read)
 
     def forget(self, job: Job) -> None:
         """Drop a job whose caller went away; without effect once the worker has taken it."""
@@ -156,11 +162,28 @@ class Batcher:
     async def drain(self) -> None:
         """Refuse new jobs, answer the queued ones, end the thread and close the session."""
         self._closing = True
-        self._wake.put(None)
-        while self._thread.is_alive() and not self._abandoned:       # noqa: ASYNC110 - a thread's end is no event of the loop
-            await asyncio.sleep(0.005)
+        self._rouse()
+        while any(thread.is_alive() for thread in self._threads) and not self._abandoned:    # noqa: ASYNC110
+            await asyncio.sleep(0.005)       # a thread's end is no event of the loop
         if not self._abandoned:              # what still runs must not lose its memory
-            self.session.close()
+            for worker in self.workers:
+                worker.session.close()
+
+    def _rouse(self) -> None:
+        with self._mutex:
+            self._asleep.clear()
+        for worker in self.workers:
+            worker.wake.put(None)
+
+    @property
+    def running_since(self) -> int:
+        """When the oldest run that goes on began, ns of perf_counter; 0 where none does."""
+        return min((w.running_since for w in self.workers if w.running_since), default=0)
+
+    @property
+    def last_run(self) -> int:
+        """When the last run ended, ns of perf_counter."""
+        return max(worker.last_run for worker in self.workers)
 
     def abandon(self, sentence: str) -> None:
         """Give up a thread that hangs: everything that waits or runs here fails with `sentence`; nothing new is taken.
@@ -169,13 +192,15 @@ class Batcher:
         """
         self._closing = self._abandoned = True
         with self._mutex:
-            lost = [*self._running, *self.line.clear()]
+            lost = [*(job for worker in self.workers for job in worker.jobs), *self.line.clear()]
+        if self._shares is not None:
+            self._shares.drop(self.member)
         for job in lost:
             if job.timer is not None:
                 job.timer.cancel()
             if not job.future.done():
                 job.future.set_exception(Failed(sentence))
-        self._wake.put(None)
+        self._rouse()
 
     def canary(self, row: Any) -> None:
         """Fill a row as warming up did: zeros."""
@@ -185,49 +210,43 @@ class Batcher:
         else:
             row.update({spec.name: zero(spec) for spec in self.session.inputs if not spec.optional})
 
-    # ---- the worker's side
+    # ---- the workers' side
 
-    def _work(self) -> None:
-        single = isinstance(self.session, FreeSession) and not isinstance(self.session, Session)
-        while True:
-            jobs = self._take()
-            if jobs is None:
-                return
+    def _serve(self, worker: Worker) -> None:
+        while (jobs := self._take(worker)) is not None:
             if not jobs:
                 continue
-            self._running, self.running_since = jobs, time.perf_counter_ns()
-            done = self._run_free(jobs[0]) if single else self._run_rows(jobs)
-            self.running_since, self.last_run = 0, time.perf_counter_ns()
+            done, ran = worker.work(jobs)
             if self._abandoned:              # it hung, was replaced, and came back: nobody waits for it any more
                 return
-            ran, self._ran = self._ran, []
             self._loop.call_soon_threadsafe(self._finish, done, ran)
 
-    def _take(self) -> list[Job] | None:
+    def _take(self, worker: Worker) -> list[Job] | None:
         """The next batch; blocks while the queue is empty; None at the end."""
         jobs: list[Job] = []
-        rows = self._gather(jobs)
+        rows = self._gather(worker, jobs)
         if not jobs:
             with self._mutex:
                 if self.waiting:
                     return []
                 if self._closing:
                     return None
-                self._sleeping = True
-            self._wake.get()
+                self._asleep.append(worker)
+            worker.wake.get()
             return []
         if self.policy.wait_us and rows < self.capacity:
-            self._linger(jobs, rows)
+            self._linger(worker, jobs, rows)
         return jobs
 
-    def _gather(self, jobs: list[Job]) -> int:
+    def _gather(self, worker: Worker, jobs: list[Job]) -> int:
         """Add what waits to the batch `jobs` and return its rows; those that are too late hear so at once."""
         now = time.perf_counter_ns()
         with self._mutex:
             rows, late = self.line.take(now, jobs)
-            self.line.busy_until = now + self.costs.expect(rows) if rows else 0
+            worker.busy_until = now + self.costs.expect(rows) if rows else 0
+            self.line.busy_until = min(other.busy_until for other in self.workers)
         if late:
-            told: list[tuple[Job, Any, BaseException | None]] = [(job, None, self._late(job)) for job in late]
+            told: list[Outcome] = [(job, None, self._late(job)) for job in late]
             self._loop.call_soon_threadsafe(self._finish, told, [])
         return rows
 
@@ -235,7 +254,7 @@ class Batcher:
         return Late(f"Request timeout expired: model '{self.name}' could not answer within the time that the "
                     f"request allowed; {(time.perf_counter_ns() - job.born) // 1000} us passed while it waited")
 
-    def _linger(self, jobs: list[Job], rows: int) -> None:
+    def _linger(self, worker: Worker, jobs: list[Job], rows: int) -> None:
         """Wait for company until the first job is `wait_us` old, a deadline presses or the batch is full."""
         until = min(jobs[0].born + self.policy.wait_us * 1000, min(j.due for j in jobs) - self.costs.expect(rows))
         while rows < self.capacity and not self._closing:
@@ -243,82 +262,31 @@ class Batcher:
             if left <= 0:
                 return
             with self._mutex:
-                self._sleeping = not self.waiting
-            try:
-                if self._sleeping:
-                    self._wake.get(timeout=left * 1e-9)
-            except Empty:
+                parked = not self.waiting
+                if parked:
+                    self._asleep.append(worker)
+            if parked and not self._nap(worker, left):
                 return
-            before, rows = rows, self._gather(jobs)
+            before, rows = rows, self._gather(worker, jobs)
             if rows == before and self.waiting:
                 return                       # the next one does not fit
 
-    def _run_rows(self, jobs: list[Job]) -> list[tuple[Job, Any, BaseException | None]]:
-        session: Session = self.session      # type: ignore[assignment]
-        results: list[tuple[Job, Any, BaseException | None]] = []
-        filled: list[tuple[Job, int]] = []
-        start, at = time.perf_counter_ns(), 0
-        for job in jobs:
-            try:
-                job.fill(session.row(at) if job.rows is None else session.rows(at, job.rows))
-            except Exception as error:  # noqa: BLE001 - goes to the caller; one bad row fails alone
-                results.append((job, None, error))
-                continue
-            filled.append((job, at))
-            at += job.rows or 1
-        if not filled:
-            return results
-        middle = time.perf_counter_ns()
+    def _nap(self, worker: Worker, ns: int) -> bool:
+        """Sleep until woken; False where the time ran out first. The worker is not in `_asleep` afterwards."""
         try:
-            session.run(at)
-        except Exception as error:  # noqa: BLE001 - goes to the callers
-            if len(filled) == 1:
-                return [*results, (filled[0][0], None, self._backend_error(error))]
-            # One row can spoil the run for all: run each alone, so that only the guilty one fails.
-            return results + [one for job, _ in filled for one in self._run_rows([job])]
-        after = time.perf_counter_ns()
-        for job, i in filled:
-            try:
-                value = job.read(session.row(i) if job.rows is None else session.rows(i, job.rows))
-            except Exception as error:  # noqa: BLE001 - goes to the caller
-                results.append((job, None, error))
-                continue
-            results.append((job, value, None))
-        end = time.perf_counter_ns()
-        if all(job.quiet for job, _ in filled):
-            return results
-        for job, _ in filled:
-            job.times = (start - job.born, middle - start, after - middle, end - after)
-        self._ran.append((at, middle - start, after - middle, end - after))
-        return results
+            worker.wake.get(timeout=ns * 1e-9)
+            return True
+        except Empty:
+            with self._mutex:
+                if worker in self._asleep:
+                    self._asleep.remove(worker)
+                    return False
+            worker.wake.get()                # it was called in this very moment
+            return True
 
-    def _run_free(self, job: Job) -> list[tuple[Job, Any, BaseException | None]]:
-        session: FreeSession = self.session  # type: ignore[assignment]
-        start = time.perf_counter_ns()
-        try:
-            inputs: dict[str, Any] = {}
-            job.fill(inputs)
-            middle = time.perf_counter_ns()
-            outputs = session.run(inputs, job.outputs)
-            after = time.perf_counter_ns()
-            value = job.read(outputs)
-        except AisleError as error:
-            return [(job, None, error)]
-        except Exception as error:  # noqa: BLE001 - goes to the caller
-            return [(job, None, self._backend_error(error))]
-        end = time.perf_counter_ns()
-        job.times = (start - job.born, middle - start, after - middle, end - after)
-        if not job.quiet:
-            self._ran.append((1, middle - start, after - middle, end - after))
-        return [(job, value, None)]
-
-    def _backend_error(self, error: Exception) -> BaseException:
-        return error if isinstance(error, AisleError) else Failed(f"model '{self.name}' failed while running: {error}")
-
-    def _finish(self, done: list[tuple[Job, Any, BaseException | None]],
-                ran: list[tuple[int, int, int, int]]) -> None:
-        for run in ran:
-            self._count(*run)
+    def _finish(self, done: list[Outcome], ran: list[Ran]) -> None:
+        for one in ran:
+            self._count(one)
         for job, value, error in done:
             if job.timer is not None:
                 job.timer.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..edge_devices.profile import DeviceProfile
 from ..models.bundle import Bundle, BundleError, verify
-from .backends import FreeSession, Session, make_backend
+from .backends import Backend, FreeSession, Session, make_backend
 from .backends.tensors import zero
 from .served import is_free
 from .workloads import BUNDLE_ROLES, make_workload
@@ -23,20 +24,20 @@ log = logging.getLogger("aisle.loading")
 
 @dataclass
 class Opened:
-    """What loading made; the repository puts a queue in front of `session`."""
+    """What loading made; the repository puts one queue in front of the sessions."""
 
     bundle: Bundle
     backend: str
     precision: str
-    session: Session | FreeSession | None
+    sessions: tuple[Session | FreeSession, ...] = ()     # one an instance
     job: str | None = None
     workload: ModuleType | None = None
     asset: Any = None
 
     def close(self) -> None:
-        """Give the session's memory back."""
-        if self.session is not None:
-            self.session.close()
+        """Give the sessions' memory back."""
+        for session in self.sessions:
+            session.close()
 
 
 def choose(bundle: Bundle, device: DeviceProfile) -> tuple[str, str]:
@@ -61,17 +62,18 @@ def open_bundle(bundle: Bundle, device: DeviceProfile) -> Opened:
     """Load one bundle to the point where it has answered. Raises BundleError with a sentence."""
     verify(bundle)
     job = BUNDLE_ROLES.get(bundle.role)
-    opened = Opened(bundle, "", "", None)
+    opened = Opened(bundle, "", "")
     if bundle.files:
         name, precision = choose(bundle, device)
         backend = make_backend(name)
         chosen = backend.describe(narrowed(bundle, name, precision))
-        opened = Opened(chosen, name, precision, backend.open(chosen, device))
+        opened = Opened(chosen, name, precision, open_sessions(backend, chosen, device))
     elif job is None:
         raise BundleError(f"bundle '{bundle.name}' names no model file and its role '{bundle.role}' is no job; "
                           f"expected [[files]] or one of the roles {sorted(BUNDLE_ROLES)}")
     try:
-        warm_up(opened)
+        for session in opened.sessions:
+            warm_up(session, opened.bundle)
         if job is not None:
             opened.job, opened.workload = job, make_workload(job)
             opened.asset = opened.workload.load(opened.bundle)
@@ -91,11 +93,24 @@ def narrowed(bundle: Bundle, backend: str, precision: str) -> Bundle:
     return replace(bundle, files={(backend, precision): bundle.files[backend, precision]})
 
 
-def warm_up(opened: Opened) -> None:
+def open_sessions(backend: Backend, bundle: Bundle, device: DeviceProfile) -> tuple[Session | FreeSession, ...]:
+    """The bundle's instances; they divide the device's threads, so that together they do not oversubscribe it."""
+    count = bundle.queue.instances
+    total = device.threads or len(os.sched_getaffinity(0))
+    each = replace(device, threads=max(1, total // count))
+    opened: list[Session | FreeSession] = []
+    try:
+        for _ in range(count):
+            opened.append(backend.open(bundle, each))
+    except BaseException:
+        for session in opened:
+            session.close()
+        raise
+    return tuple(opened)
+
+
+def warm_up(session: Session | FreeSession, bundle: Bundle) -> None:
     """Run once on zeros, so that the first request is not the slow one, and then the bundle's canary."""
-    session, bundle = opened.session, opened.bundle
-    if session is None:
-        return
     if isinstance(session, Session) and not is_free(session):
         for array in session.rows(0, 1).values():
             array[...] = 0
@@ -107,7 +122,7 @@ def warm_up(opened: Opened) -> None:
         run()
     except Exception as error:  # noqa: BLE001 - zeros need not be legal input; only a canary is binding
         log.warning("model '%s' version %s could not be warmed up with zeros: %s", bundle.name, bundle.version, error)
-    if bundle.canary and opened.session is not None and bundle.role not in BUNDLE_ROLES:
+    if bundle.canary and bundle.role not in BUNDLE_ROLES:
         ask_canary(session, bundle, bundle.path(bundle.canary))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from .engine import Engine, Pool
 from .errors import AisleError, Busy, Failed, Invalid, NotFound
 from .loading import Opened, open_bundle
 from .served import Served
+from .shares import Shares
 from .stats import Stats
 
 log = logging.getLogger("aisle.repository")
@@ -55,6 +57,7 @@ class Repository:
         self.device = device
         self.pool = pool
         self.limits = limits or Limits()
+        self.shares = Shares(device.threads or len(os.sched_getaffinity(0)))
         self.decode = decode
         self.required = required
         self.models: dict[str, Model] = {}
@@ -247,9 +250,9 @@ class Repository:
     def _serve(self, opened: Opened) -> Served:
         bundle, stats = opened.bundle, Stats()
         batcher = None
-        if opened.session is not None:   # a job counts its own requests, its backbone's runs are counted apart
-            batcher = Batcher(opened.session, bundle.name, Stats() if opened.job else stats, limits=self.limits,
-                              policy=bundle.queue)
+        if opened.sessions:              # a job counts its own requests, its backbone's runs are counted apart
+            batcher = Batcher(opened.sessions, bundle.name, Stats() if opened.job else stats, limits=self.limits,
+                              policy=bundle.queue, shares=self.shares)
         engine = Engine(opened.asset, {"backbone": batcher} if batcher and opened.job else {}, self.pool)
         return Served(bundle, backend=opened.backend, precision=opened.precision,
                       batcher=None if opened.job else batcher, engine=engine, stats=stats, job=opened.job,

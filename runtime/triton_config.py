@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def bundle_facts(config: Mapping[str, Any]) -> TritonConfig:
         inputs=_tensors(inputs, "input"),
         outputs=_tensors(outputs, "output"),
         label_files={str(o["name"]): _text(o, "label_filename") for o in outputs if o.get("label_filename")},
-        queue=_queue(_message(config, "dynamic_batching")),
+        queue=replace(_queue(_message(config, "dynamic_batching")), instances=_instances(_messages(config, "instance_group"))),
         versions=_versions(_message(config, "version_policy")),
         config=dict(config),
     )
@@ -139,6 +139,14 @@ def _tensors(messages: list[Mapping[str, Any]], kind: str) -> tuple[TensorSpec, 
         specs[name] = TensorSpec(name, dtype, tuple(None if d == -1 else d for d in dims),
                                  optional=bool(message.get("optional", False)))
     return tuple(specs.values())
+
+
+def _instances(groups: list[Mapping[str, Any]]) -> int:
+    """How many copies of the model the instance groups ask for; 1 without any."""
+    count = sum(_whole(group, "count", 64) or 1 for group in groups)
+    if count > 64:
+        raise _Wrong(f"instance_group: expected at most 64 instances together, got {count}")
+    return count or 1
 
 
 def _queue(batching: Mapping[str, Any]) -> QueuePolicy:

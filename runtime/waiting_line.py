@@ -69,17 +69,19 @@ class Job:
 
 
 class Line:
-    """The jobs that wait for one session of `capacity` rows; `count` jobs with `nbytes` bytes."""
+    """The jobs that wait for `workers` sessions of `capacity` rows each; `count` jobs with `nbytes` bytes."""
 
-    def __init__(self, name: str, capacity: int, costs: Costs, limits: Limits, max_requests: int = 0) -> None:
+    def __init__(self, name: str, capacity: int, costs: Costs, limits: Limits, max_requests: int = 0,
+                 workers: int = 1) -> None:
         self.name = name
         self.capacity = capacity
+        self.workers = workers
         self.costs = costs
         self.limits = limits
         self.max_requests = max_requests or limits.max_requests
         self.count = 0
         self.nbytes = 0
-        self.busy_until = 0               # when the batch that runs now should be done, ns; 0 while none runs
+        self.busy_until = 0               # when the first of its workers should be free, ns; 0 while one is
         self._sequence = 0
         self._heap: list[tuple[tuple[int, int], int, Job]] = []
 
@@ -117,7 +119,7 @@ class Line:
         if left + job.size > self.capacity:
             batches, left = batches + 1, 0
         own = self.capacity if batches else left + job.size
-        return running + batches * self.costs.expect(self.capacity), self.costs.expect(own)
+        return running + batches // self.workers * self.costs.expect(self.capacity), self.costs.expect(own)
 
     def leave(self, job: Job) -> bool:
         """Give a waiting job's place back; False once it was taken or has left."""

@@ -65,8 +65,8 @@ class OnnxBackend:
         check_providers(bundle, device.providers, session.get_providers())
         static = all(s.static and s.dtype in MEMORY and not s.optional for s in (*bundle.inputs, *bundle.outputs))
         if static:
-            return OnnxSession(session, bundle, bundle.max_batch)
-        return OnnxFreeSession(session, bundle)
+            return OnnxSession(session, bundle, bundle.max_batch, threads)
+        return OnnxFreeSession(session, bundle, threads)
 
 
 def check_providers(bundle: Bundle, asked: Sequence[str], got: Sequence[str]) -> None:

@@ -23,10 +23,11 @@ class OnnxSession:
     (with the copy that `run` makes needful) for 8 rows of 9 kB.
     """
 
-    def __init__(self, session: Any, bundle: Bundle, capacity: int) -> None:
+    def __init__(self, session: Any, bundle: Bundle, capacity: int, threads: int = 1) -> None:
         self.inputs = bundle.inputs
         self.outputs = bundle.outputs
         self.capacity = capacity if bundle.max_batch else 1
+        self.threads = threads            # of the device, while it runs
         self._name = bundle.name
         self._blocks = Blocks(bundle, self.capacity, MEMORY)
         self._session: Any = session
@@ -78,9 +79,10 @@ class OnnxSession:
 class OnnxFreeSession:
     """The unbatched path: any shape, strings, sequences and maps, optional inputs, bfloat16 as uint16."""
 
-    def __init__(self, session: Any, bundle: Bundle) -> None:
+    def __init__(self, session: Any, bundle: Bundle, threads: int = 1) -> None:
         self.inputs: tuple[TensorSpec, ...] = whole(bundle.inputs, bundle)
         self.outputs: tuple[TensorSpec, ...] = whole(bundle.outputs, bundle)
+        self.threads = threads
         self._name = bundle.name
         self._session: Any = session
         self._errors = onnx_engine.engine_errors()

@@ -63,7 +63,7 @@ def model_config(served: Served) -> dict[str, Any]:
         "batch_input": [],
         "batch_output": [],
         "optimization": {"priority": "PRIORITY_DEFAULT"},
-        "instance_group": [{"name": f"{served.name}_0", "kind": "KIND_CPU", "count": 1, "gpus": [],
+        "instance_group": [{"name": f"{served.name}_0", "kind": "KIND_CPU", "count": served.bundle.queue.instances, "gpus": [],
                             "secondary_devices": [], "profile": [], "passive": False, "host_policy": ""}],
         "default_model_filename": next(iter(bundle.files.values()), ""),
         "cc_model_filenames": {},

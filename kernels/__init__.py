@@ -1,12 +1,13 @@
 """Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
 
 from ._op import Choice, choices
+from .diff import diff, find_shift
 from .heatmap import overlay, regions, smooth, top_mean
 from .knn import knn
 from .letterbox import Placement, letterbox, placement, warp
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "knn", "letterbox", "overlay", "placement", "regions", "smooth", "top_mean", "warp",
-    "warp_grid",
+    "Choice", "Placement", "choices", "diff", "find_shift", "knn", "letterbox", "overlay", "placement", "regions",
+    "smooth", "top_mean", "warp", "warp_grid",
 ]

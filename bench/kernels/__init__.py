@@ -13,6 +13,7 @@ from ..report import Options, Row
 OPS: dict[str, str] = {
     "letterbox": "aisle.bench.kernels.letterbox:rows",
     "warp_grid": "aisle.bench.kernels.warp_grid:rows",
+    "diff": "aisle.bench.kernels.diff:rows",
 }
 
 

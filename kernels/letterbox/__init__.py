@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ MAX_SIDE = 1 << 15
 MAX_SAMPLES = 8        # an axis, for `warp` where it shrinks
 PIXELS = {"colour": 0, "gray": 1, "nv12": 2, "yuyv": 3}
 LAYOUTS = {"CHW": 0, "HWC": 1}
+SHAPES = {"colour": ("h", "w", 3), "gray": ("h", "w"), "nv12": ("h * 3 / 2", "w"), "yuyv": ("h", "w", 2)}
+TYPES = {"e": "float16", "b": "int8", "B": "uint8"}
 _letterbox = Op(__package__, "letterbox")
 _warp = Op(__package__, "warp")
 
@@ -104,8 +107,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, *, out: np.ndarray, scale: Seque
 
 def _size(image: np.ndarray, pixels: str) -> tuple[int, int]:
     """Height and width of the picture in an array, which is checked."""
-    shape = {"colour": ("h", "w", 3), "gray": ("h", "w"), "nv12": ("h * 3 / 2", "w"), "yuyv": ("h", "w", 2)}[pixels]
-    height, width = _check.array(image, "image", "uint8", shape).shape[:2]
+    height, width = _check.array(image, "image", "uint8", SHAPES[pixels]).shape[:2]
     if pixels == "nv12" and height % 3:
         raise ValueError(f"expected rows in threes, luma and half as many of chroma, got {height} - at `image`")
     if pixels in ("nv12", "yuyv") and width % 2:
@@ -117,8 +119,7 @@ def _target(image: np.ndarray, out: np.ndarray, layout: str, pad: float, swap: b
     """What `out` is; its dtype, shape and memory are checked."""
     if not isinstance(layout, str) or layout not in LAYOUTS:
         raise ValueError(f"expected CHW or HWC, got {layout!r} - at `layout`")
-    code = out.dtype.name if isinstance(out, np.ndarray) else ""
-    dtype = code if code in ("float16", "int8", "uint8") else "float32"
+    dtype = TYPES.get(out.dtype.char, "float32") if isinstance(out, np.ndarray) else "float32"
     axis = 0 if layout == "CHW" else 2
     channels = 1 if gray and isinstance(out, np.ndarray) and out.ndim == 3 and out.shape[axis] == 1 else 3
     _check.array(out, "out", dtype, (channels, "H", "W") if layout == "CHW" else ("H", "W", channels), writable=True)
@@ -130,13 +131,23 @@ def _target(image: np.ndarray, out: np.ndarray, layout: str, pad: float, swap: b
 def _affine(scale: Sequence[float], bias: Sequence[float], step: float, zero: float) -> tuple[np.ndarray, np.ndarray]:
     """float32 (3,) factors and offsets that normalise and quantise at once."""
     divisor, shift = _check.number(step, "step", 1e-9, 1e9), _check.number(zero, "zero", -128, 255)
-    found = []
+    try:
+        return _folded(tuple(scale), tuple(bias), divisor, shift)
+    except TypeError:   # what is no sequence, or holds what cannot be a number
+        raise ValueError(f"expected 3 numbers each, got {scale!r} and {bias!r} - at `scale` and `bias`") from None
+
+
+@lru_cache(64)          # a model's are the same for every picture, and cost a tenth of a small one
+def _folded(scale: tuple[float, ...], bias: tuple[float, ...], step: float, zero: float) -> tuple[np.ndarray, np.ndarray]:
     for name, values, most in (("scale", scale, 1e6), ("bias", bias, 1e9)):
-        if not isinstance(values, (tuple, list, np.ndarray)) or len(values) != 3:
-            raise ValueError(f"expected 3 numbers, got {values!r} - at `{name}`")
-        found.append([_check.number(v, name, -most, most) for v in values])
-    return (np.array([v / divisor for v in found[0]], np.float32),
-            np.array([v / divisor + shift for v in found[1]], np.float32))
+        if len(values) != 3:
+            raise ValueError(f"expected 3 numbers, got {len(values)} - at `{name}`")
+        for value in values:
+            _check.number(value, name, -most, most)
+    made = (np.array([v / step for v in scale], np.float32), np.array([v / step + zero for v in bias], np.float32))
+    for array in made:
+        array.flags.writeable = False
+    return made
 
 
 def _samples(matrix: np.ndarray, height: int, width: int) -> int:

@@ -1,9 +1,10 @@
-// The passes over one output row; included once per instruction set, with SUFFIX defined. Where there is FMA every
-// multiply-add is one, asked for by name, so that variants with it give the same bits; elsewhere it is two roundings.
+// The passes over one output row; included once per instruction set, with SUFFIX and ISA (0, 2, 4 as aisle_level)
+// defined: the compiler's own macros do not follow `#pragma GCC target` in C++. Where there is FMA every multiply-add
+// is one, asked for by name, so that variants with it give the same bits; elsewhere it is two roundings.
 #define FN(name) AISLE_JOIN(name, SUFFIX)
 #undef FMA
 #undef FMA4
-#if defined(__FMA__)
+#if ISA >= 2
 #define FMA(a, b, c) __builtin_fmaf(a, b, c)
 #define FMA4(a, b, c) ((float4)_mm_fmadd_ps((__m128)(a), (__m128)(b), (__m128)(c)))
 #elif defined(__aarch64__)
@@ -43,33 +44,65 @@ static void FN(blend)(const uint8_t* source, long pitch, const float* weight, in
     for (; k < count; k++) FN(blend_few)(source + k * pitch, pitch, weight + k, 1, 1, n, line);
 }
 
-// One pixel's channels, from `count` pixels of three floats (and one of the next, which is ignored).
+// One pixel's channels, from `count` pixels of three floats (and one of the next, which is ignored); weights 4 apart.
 INLINE float4 FN(pixel)(const float* line, const float* weight, int count) {
     float4 sum = *(const float4u*)line * weight[0];
-    for (int k = 1; k < count; k++) sum = FMA4(*(const float4u*)(line + 3 * k), weight[k] - (float4){}, sum);
+    for (int k = 1; k < count; k++) sum = FMA4(*(const float4u*)(line + 3 * k), weight[4 * k] - (float4){}, sum);
     return sum;
 }
 
-// `count` is t->count, a constant where it is small.
+#if ISA >= 4
+// The same of four pixels at once: 16 lanes, four a pixel.
+INLINE __m512 FN(four)(const float* line, const int* at, int k) {
+    const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(line + at[0] + 3 * k)),
+                                            _mm_loadu_ps(line + at[1] + 3 * k), 1);
+    const __m256 high = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(line + at[2] + 3 * k)),
+                                             _mm_loadu_ps(line + at[3] + 3 * k), 1);
+    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+
+// Three planes of four pixels each; how a and b are spread: a[0] four times, a[1], a[2].
+INLINE void FN(across_four)(const float* line, const int* at, const float* weight, int count, __m512 a, __m512 b,
+                            float* p0, float* p1, float* p2) {
+    const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512 sum = _mm512_mul_ps(FN(four)(line, at, 0),
+                               _mm512_permutexvar_ps(spread, _mm512_castps128_ps512(_mm_loadu_ps(weight))));
+    for (int k = 1; k < count; k++)
+        sum = _mm512_fmadd_ps(FN(four)(line, at, k),
+                              _mm512_permutexvar_ps(spread, _mm512_castps128_ps512(_mm_loadu_ps(weight + 4 * k))), sum);
+    sum = _mm512_fmadd_ps(_mm512_permutexvar_ps(turn, sum), a, b);
+    _mm_storeu_ps(p0, _mm512_castps512_ps128(sum));
+    _mm_storeu_ps(p1, _mm512_extractf32x4_ps(sum, 1));
+    _mm_storeu_ps(p2, _mm512_extractf32x4_ps(sum, 2));
+}
+#endif
+
+// `count` is t->count, a constant where it is small. Weights come in groups of four pixels: all first taps, all second.
 INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w, const float* a, const float* b,
-                             float* __restrict__ const* to) {
+                             float* const* to) {
     float *__restrict__ p0 = to[0], *__restrict__ p1 = to[1], *__restrict__ p2 = to[2];
-    const int* first = t->first;
+    const int* at = t->first;                // in floats
     const float* weight = t->weight;
     int x = 0;
+#if ISA >= 4
+    const __m512 wide_a = _mm512_setr_ps(a[0], a[0], a[0], a[0], a[1], a[1], a[1], a[1], a[2], a[2], a[2], a[2], 0, 0, 0, 0);
+    const __m512 wide_b = _mm512_setr_ps(b[0], b[0], b[0], b[0], b[1], b[1], b[1], b[1], b[2], b[2], b[2], b[2], 0, 0, 0, 0);
+    for (; x + 4 <= w; x += 4, weight += 4 * count)
+        FN(across_four)(line, at + x, weight, count, wide_a, wide_b, p0 + x, p1 + x, p2 + x);
+#else
     for (; x + 4 <= w; x += 4, weight += 4 * count) {
-        const float4 q0 = FN(pixel)(line + 3L * first[x], weight, count);
-        const float4 q1 = FN(pixel)(line + 3L * first[x + 1], weight + count, count);
-        const float4 q2 = FN(pixel)(line + 3L * first[x + 2], weight + 2 * count, count);
-        const float4 q3 = FN(pixel)(line + 3L * first[x + 3], weight + 3 * count, count);
+        const float4 q0 = FN(pixel)(line + at[x], weight, count), q1 = FN(pixel)(line + at[x + 1], weight + 1, count);
+        const float4 q2 = FN(pixel)(line + at[x + 2], weight + 2, count), q3 = FN(pixel)(line + at[x + 3], weight + 3, count);
         const float4 t0 = AISLE_SHUFFLE(q0, q1, 0, 4, 1, 5), t1 = AISLE_SHUFFLE(q2, q3, 0, 4, 1, 5);
         const float4 t2 = AISLE_SHUFFLE(q0, q1, 2, 6, 3, 7), t3 = AISLE_SHUFFLE(q2, q3, 2, 6, 3, 7);
         *(float4u*)(p0 + x) = FMA4(AISLE_SHUFFLE(t0, t1, 0, 1, 4, 5), a[0] - (float4){}, b[0] - (float4){});
         *(float4u*)(p1 + x) = FMA4(AISLE_SHUFFLE(t0, t1, 2, 3, 6, 7), a[1] - (float4){}, b[1] - (float4){});
         *(float4u*)(p2 + x) = FMA4(AISLE_SHUFFLE(t2, t3, 0, 1, 4, 5), a[2] - (float4){}, b[2] - (float4){});
     }
-    for (; x < w; x++, weight += count) {
-        const float4 q = FN(pixel)(line + 3L * first[x], weight, count);
+#endif
+    for (; x < w; x++, weight++) {
+        const float4 q = FN(pixel)(line + at[x], weight, count);
         p0[x] = FMA(q[0], a[0], b[0]), p1[x] = FMA(q[1], a[1], b[1]), p2[x] = FMA(q[2], a[2], b[2]);
     }
 }
@@ -211,7 +244,7 @@ static void FN(warp_row)(const Job* j, int row, float* const* to) {
 
 static void FN(halves)(const float* row, int w, long stride, uint16_t* to) {
     int x = 0;
-#ifdef __F16C__
+#if ISA >= 2
     for (; stride == 1 && x + 8 <= w; x += 8)
         _mm_storeu_si128((__m128i*)(to + x), _mm256_cvtps_ph(_mm256_loadu_ps(row + x), 0));
 #endif
@@ -291,3 +324,4 @@ static void FN(fill)(const Job* j, Scratch* s) {
 #undef INLINE
 #undef FN
 #undef SUFFIX
+#undef ISA

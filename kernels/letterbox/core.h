@@ -92,16 +92,19 @@ static inline uint16_t half_of(float value) {
 }
 
 #define SUFFIX _base
+#define ISA 0
 #include "body.h"
 #if AISLE_X86
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt")
 #define SUFFIX _avx2
+#define ISA 2
 #include "body.h"
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vnni")
 #define SUFFIX _avx512
+#define ISA 4
 #include "body.h"
 #pragma GCC pop_options
 #endif
@@ -123,9 +126,24 @@ static int pick_columns(const Job* j, Scratch* s) {
     return 0;
 }
 
+// Colour's columns as `across` wants them: places in floats, weights in groups of four pixels.
+static int group_columns(const Job* j, Taps* t) {
+    float* grouped = (float*)calloc(((size_t)j->w + 3) / 4 * 4 * t->count, sizeof(float));
+    if (!grouped) return -1;
+    for (int x = 0; x < j->w; x++) {
+        t->first[x] *= 3;
+        for (int k = 0; k < t->count; k++)
+            grouped[((long)x / 4 * t->count + k) * 4 + x % 4] = t->weight[(long)x * t->count + k];
+    }
+    free(t->weight);
+    t->weight = grouped;
+    return 0;
+}
+
 static int prepare(const Job* j, Scratch* s) {
     int bad = make_taps(j->height, j->h, j->antialias, &s->rows) | make_taps(j->width, j->w, j->antialias, &s->columns);
     if (!bad) bad = pick_columns(j, s);
+    if (!bad && j->pixels == COLOUR) bad = group_columns(j, &s->columns);
     if (!bad && j->pixels == NV12) bad = make_taps(j->height / 2, j->h, j->antialias, &s->half_rows);
     if (!bad && j->pixels >= NV12) bad = make_taps(j->width / 2, j->w, j->antialias, &s->half_columns);
     // Taps of weight 0 may read past the row: at most one pixel's taps, which calloc leaves at 0.

@@ -20,7 +20,7 @@ cdef extern from "core.h" nogil:
     int fill(const Job*, int)
 
 cdef int LEVEL = aisle_level()
-cdef dict TYPES = {"float32": (0, 4), "float16": (1, 2), "int8": (2, 1), "uint8": (3, 1)}
+cdef dict TYPES = {"f": (0, 4), "e": (1, 2), "b": (2, 1), "B": (3, 1)}   # by dtype.char
 
 
 def level() -> str:
@@ -51,7 +51,7 @@ cdef _run(Job* job, object image, long needed, object out, int use):
     cdef Py_buffer source, sink
     cdef int bad = 1, chosen = LEVEL if use < 0 or use > LEVEL else use
     cdef int size
-    job.type, size = TYPES[out.dtype.name]
+    job.type, size = TYPES[out.dtype.char]
     PyObject_GetBuffer(image, &source, PyBUF_C_CONTIGUOUS)
     try:
         PyObject_GetBuffer(out, &sink, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)

@@ -20,8 +20,32 @@
 INLINE void FN(blend_few)(const uint8_t* source, long pitch, const float* weight, int count, int add, long n, float* line) {
     const uint8_t *r0 = source, *r1 = r0 + (count > 1) * pitch, *r2 = r0 + 2 * (count > 2) * pitch, *r3 = r0 + 3 * (count > 3) * pitch;
     const float w0 = weight[0], w1 = count > 1 ? weight[1] : 0, w2 = count > 2 ? weight[2] : 0, w3 = count > 3 ? weight[3] : 0;
+    long i = 0;
+#if ISA >= 4                                 // left alone, the compiler widens in three steps instead of two
+#define WIDE(p) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)(p))))
+    for (; i + 16 <= n; i += 16) {
+        __m512 sum = add ? _mm512_fmadd_ps(_mm512_set1_ps(w0), WIDE(r0 + i), _mm512_loadu_ps(line + i))
+                         : _mm512_mul_ps(_mm512_set1_ps(w0), WIDE(r0 + i));
+        if (count > 1) sum = _mm512_fmadd_ps(_mm512_set1_ps(w1), WIDE(r1 + i), sum);
+        if (count > 2) sum = _mm512_fmadd_ps(_mm512_set1_ps(w2), WIDE(r2 + i), sum);
+        if (count > 3) sum = _mm512_fmadd_ps(_mm512_set1_ps(w3), WIDE(r3 + i), sum);
+        _mm512_storeu_ps(line + i, sum);
+    }
+#undef WIDE
+#elif ISA >= 2
+#define WIDE(p) _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p))))
+    for (; i + 8 <= n; i += 8) {
+        __m256 sum = add ? _mm256_fmadd_ps(_mm256_set1_ps(w0), WIDE(r0 + i), _mm256_loadu_ps(line + i))
+                         : _mm256_mul_ps(_mm256_set1_ps(w0), WIDE(r0 + i));
+        if (count > 1) sum = _mm256_fmadd_ps(_mm256_set1_ps(w1), WIDE(r1 + i), sum);
+        if (count > 2) sum = _mm256_fmadd_ps(_mm256_set1_ps(w2), WIDE(r2 + i), sum);
+        if (count > 3) sum = _mm256_fmadd_ps(_mm256_set1_ps(w3), WIDE(r3 + i), sum);
+        _mm256_storeu_ps(line + i, sum);
+    }
+#undef WIDE
+#endif
 #pragma GCC ivdep
-    for (long i = 0; i < n; i++) {
+    for (; i < n; i++) {
         float sum = add ? FMA(w0, (float)r0[i], line[i]) : w0 * (float)r0[i];
         if (count > 1) sum = FMA(w1, (float)r1[i], sum);
         if (count > 2) sum = FMA(w2, (float)r2[i], sum);
@@ -61,9 +85,8 @@ INLINE __m512 FN(four)(const float* line, const int* at, int k) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
 }
 
-// Three planes of four pixels each; how a and b are spread: a[0] four times, a[1], a[2].
-INLINE void FN(across_four)(const float* line, const int* at, const float* weight, int count, __m512 a, __m512 b,
-                            float* p0, float* p1, float* p2) {
+// The sums of four pixels, by channel: four of the first, of the second, of the third, and what is ignored.
+INLINE __m512 FN(sums)(const float* line, const int* at, const float* weight, int count) {
     const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512 sum = _mm512_mul_ps(FN(four)(line, at, 0),
@@ -71,10 +94,20 @@ INLINE void FN(across_four)(const float* line, const int* at, const float* weigh
     for (int k = 1; k < count; k++)
         sum = _mm512_fmadd_ps(FN(four)(line, at, k),
                               _mm512_permutexvar_ps(spread, _mm512_castps128_ps512(_mm_loadu_ps(weight + 4 * k))), sum);
-    sum = _mm512_fmadd_ps(_mm512_permutexvar_ps(turn, sum), a, b);
-    _mm_storeu_ps(p0, _mm512_castps512_ps128(sum));
-    _mm_storeu_ps(p1, _mm512_extractf32x4_ps(sum, 1));
-    _mm_storeu_ps(p2, _mm512_extractf32x4_ps(sum, 2));
+    return _mm512_permutexvar_ps(turn, sum);
+}
+
+// Three planes of sixteen pixels each: whole cache lines, where the rows lie so.
+INLINE void FN(across_sixteen)(const float* line, const int* at, const float* weight, int count, const __m512* a,
+                               const __m512* b, float* p0, float* p1, float* p2) {
+    const __m512 q0 = FN(sums)(line, at, weight, count), q1 = FN(sums)(line, at + 4, weight + 4 * count, count);
+    const __m512 q2 = FN(sums)(line, at + 8, weight + 8 * count, count);
+    const __m512 q3 = FN(sums)(line, at + 12, weight + 12 * count, count);
+    const __m512 front = _mm512_shuffle_f32x4(q0, q1, 0x44), back = _mm512_shuffle_f32x4(q2, q3, 0x44);
+    const __m512 third = _mm512_shuffle_f32x4(_mm512_shuffle_f32x4(q0, q1, 0xee), _mm512_shuffle_f32x4(q2, q3, 0xee), 0x88);
+    _mm512_storeu_ps(p0, _mm512_fmadd_ps(_mm512_shuffle_f32x4(front, back, 0x88), a[0], b[0]));
+    _mm512_storeu_ps(p1, _mm512_fmadd_ps(_mm512_shuffle_f32x4(front, back, 0xdd), a[1], b[1]));
+    _mm512_storeu_ps(p2, _mm512_fmadd_ps(third, a[2], b[2]));
 }
 #endif
 
@@ -86,11 +119,11 @@ INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w,
     const float* weight = t->weight;
     int x = 0;
 #if ISA >= 4
-    const __m512 wide_a = _mm512_setr_ps(a[0], a[0], a[0], a[0], a[1], a[1], a[1], a[1], a[2], a[2], a[2], a[2], 0, 0, 0, 0);
-    const __m512 wide_b = _mm512_setr_ps(b[0], b[0], b[0], b[0], b[1], b[1], b[1], b[1], b[2], b[2], b[2], b[2], 0, 0, 0, 0);
-    for (; x + 4 <= w; x += 4, weight += 4 * count)
-        FN(across_four)(line, at + x, weight, count, wide_a, wide_b, p0 + x, p1 + x, p2 + x);
-#else
+    const __m512 wide_a[3] = {_mm512_set1_ps(a[0]), _mm512_set1_ps(a[1]), _mm512_set1_ps(a[2])};
+    const __m512 wide_b[3] = {_mm512_set1_ps(b[0]), _mm512_set1_ps(b[1]), _mm512_set1_ps(b[2])};
+    for (; x + 16 <= w; x += 16, weight += 16 * count)
+        FN(across_sixteen)(line, at + x, weight, count, wide_a, wide_b, p0 + x, p1 + x, p2 + x);
+#endif
     for (; x + 4 <= w; x += 4, weight += 4 * count) {
         const float4 q0 = FN(pixel)(line + at[x], weight, count), q1 = FN(pixel)(line + at[x + 1], weight + 1, count);
         const float4 q2 = FN(pixel)(line + at[x + 2], weight + 2, count), q3 = FN(pixel)(line + at[x + 3], weight + 3, count);
@@ -100,7 +133,6 @@ INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w,
         *(float4u*)(p1 + x) = FMA4(AISLE_SHUFFLE(t0, t1, 2, 3, 6, 7), a[1] - (float4){}, b[1] - (float4){});
         *(float4u*)(p2 + x) = FMA4(AISLE_SHUFFLE(t2, t3, 0, 1, 4, 5), a[2] - (float4){}, b[2] - (float4){});
     }
-#endif
     for (; x < w; x++, weight++) {
         const float4 q = FN(pixel)(line + at[x], weight, count);
         p0[x] = FMA(q[0], a[0], b[0]), p1[x] = FMA(q[1], a[1], b[1]), p2[x] = FMA(q[2], a[2], b[2]);

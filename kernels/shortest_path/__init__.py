@@ -40,6 +40,9 @@ class Engine(Protocol):
     def distance(self, source: int, target: int) -> int:
         """The least cost from node to node."""
 
+    def way(self, source: int, target: int) -> tuple[int, np.ndarray]:
+        """The least cost from node to node and the arcs of that way, int32 in order."""
+
     def path(self, sources: np.ndarray, source_offsets: np.ndarray, targets: np.ndarray, target_offsets: np.ndarray,
              ) -> tuple[int, int, int, np.ndarray]:
         """The cheapest way from any source to any target, offsets added: cost, which source, which target, arcs.

@@ -61,6 +61,11 @@ class Engine:
     def distance(self, source: int, target: int) -> int:
         return self._search([(source, 0)], frozenset([target]))[0].get(target, INF)
 
+    def way(self, source: int, target: int) -> tuple[int, np.ndarray]:
+        ends = np.array([[source], [target]], np.int32)
+        cost, _, _, arcs = self.path(ends[0], np.zeros(1, np.uint32), ends[1], np.zeros(1, np.uint32))
+        return cost, arcs
+
     def path(self, sources: np.ndarray, source_offsets: np.ndarray, targets: np.ndarray, target_offsets: np.ndarray,
              ) -> tuple[int, int, int, np.ndarray]:
         starts = list(zip(sources.tolist(), source_offsets.tolist(), strict=True))

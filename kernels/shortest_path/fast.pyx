@@ -1,0 +1,350 @@
+"""The quick version of `shortest_path`: a customizable contraction hierarchy with two metrics, one of them in use."""
+
+import threading
+import time
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.string cimport memcpy
+from libcpp cimport bool as cbool
+from libcpp.pair cimport pair
+from libcpp.vector cimport vector
+
+cdef extern from "query.h" namespace "aisle_route" nogil:
+    cdef uint32_t INF
+    cdef cppclass View:
+        int32_t n, m, arcs, height
+        const int32_t *rank
+        const int32_t *up_first
+        const int32_t *up_head
+        const int32_t *up_tail
+        const int32_t *up_depth
+        const int32_t *depth
+        const int32_t *down_first
+        const int32_t *down_arc
+        const int32_t *arc_slot
+        const int32_t *slot_arc
+        const int32_t *next_same
+    cdef cppclass Metric:
+        vector[uint32_t] input, up, down, over
+    cdef cppclass Scratch:
+        vector[int32_t] arcs
+        cbool broken
+    cdef cppclass Ends:
+        int32_t count
+        const int32_t* node
+        const uint32_t* offset
+    cdef cppclass Updater:
+        void run(const View&, Metric&, const int32_t*, int, vector[int32_t]&)
+    const char* fault(View&)
+    void customise(const View&, Metric&)
+    uint32_t meet(const View&, const Metric&, const Ends&, const Ends&, Scratch&, int&)
+    void follow(const View&, const Metric&, int, const Ends&, const Ends&, Scratch&, int&, int&)
+    cbool best_way(const View&, const Metric&, vector[pair[int32_t, uint32_t]], vector[pair[int32_t, uint32_t]], Scratch&,
+                   uint32_t&, int&, int&)
+    void table(const View&, const Metric&, const int32_t*, int, const int32_t*, int, Scratch&, uint32_t*)
+    void reach(const View&, const Metric&, int, const int32_t*, const uint32_t*, cbool, uint32_t*)
+
+cdef extern from "hierarchy.h" namespace "aisle_route" nogil:
+    cdef cppclass Hierarchy:
+        vector[int32_t] rank, up_first, up_head, up_tail, up_depth, depth, down_first, down_arc, arc_slot, slot_arc, next_same
+    cbool make "aisle_route::build"(int, const int32_t*, const int32_t*, int, const double*, const double*, Hierarchy&) except +
+
+NAMES = ("rank", "up_first", "up_head", "up_tail", "up_depth", "depth", "down_first", "down_arc", "arc_slot", "slot_arc",
+         "next_same")
+
+
+def level() -> str:
+    """The instruction set in use; tables take wider ones by themselves."""
+    return "base"
+
+
+cdef object _array(const vector[int32_t]& values):
+    made = np.empty(values.size(), np.int32)
+    cdef int32_t[::1] view = made
+    if values.size():
+        memcpy(&view[0], values.data(), values.size() * 4)
+    return made
+
+
+def build(const int32_t[::1] tail not None, const int32_t[::1] head not None, const double[::1] x not None,
+          const double[::1] y not None):
+    """See the package; arguments are checked there."""
+    cdef Hierarchy h
+    cdef int n = x.shape[0], arcs = tail.shape[0]
+    cdef cbool fits
+    cdef const int32_t* t = &tail[0] if arcs else NULL
+    cdef const int32_t* d = &head[0] if arcs else NULL
+    if n < 1 or y.shape[0] != n or head.shape[0] != arcs:
+        raise ValueError("build was called with shapes that its check refuses; call kernels.shortest_path.build")
+    with nogil:
+        fits = make(n, t, d, arcs, &x[0], &y[0], h)
+    if not fits:
+        raise MemoryError("the hierarchy of this graph has over 2**30 arcs; it is too dense for this method")
+    return {"tail": np.asarray(tail), "head": np.asarray(head), "rank": _array(h.rank), "up_first": _array(h.up_first),
+            "up_head": _array(h.up_head), "up_tail": _array(h.up_tail), "up_depth": _array(h.up_depth),
+            "depth": _array(h.depth), "down_first": _array(h.down_first), "down_arc": _array(h.down_arc),
+            "arc_slot": _array(h.arc_slot), "slot_arc": _array(h.slot_arc), "next_same": _array(h.next_same)}
+
+
+cdef const int32_t* _pointer(const int32_t[::1] view):
+    return &view[0] if view.shape[0] else NULL
+
+
+cdef class Engine:
+    """See the package. Readers hold a metric by a count that only changes under the GIL; the writer fills the other one."""
+
+    cdef View g
+    cdef Metric metric[2]
+    cdef int readers[2]
+    cdef int current
+    cdef Updater updater
+    cdef vector[int32_t] touched          # arcs of the hierarchy in which the spare metric is behind
+    cdef vector[int32_t] behind           # the same for arcs of the graph
+    cdef cbool all_behind
+    cdef vector[Scratch*] pool
+    cdef object lock
+    cdef dict arrays
+    cdef readonly int nodes
+    cdef readonly long version
+
+    def __cinit__(self):
+        self.readers[0] = self.readers[1] = self.current = 0
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.pool.size()):
+            del self.pool[i]
+
+    def __init__(self, topology, int nodes, const uint32_t[::1] weights not None):
+        self.lock, self.nodes, self.version = threading.Lock(), nodes, 0
+        self.arrays = {name: np.ascontiguousarray(topology[name], np.int32) for name in NAMES}
+        cdef int m = len(self.arrays["up_head"]), arcs = weights.shape[0]
+        lengths = {"rank": nodes, "up_first": nodes + 1, "up_head": m, "up_tail": m, "up_depth": m, "depth": nodes,
+                   "down_first": nodes + 1, "down_arc": m, "arc_slot": arcs, "slot_arc": 2 * m, "next_same": arcs}
+        for name, length in lengths.items():
+            if self.arrays[name].shape != (length,):
+                raise ValueError(f"expected int32 ({length},), got {self.arrays[name].shape} - at `{name}` of the topology; "
+                                 "build the map again")
+        self.g.n, self.g.m, self.g.arcs = nodes, m, arcs
+        self.g.rank, self.g.up_first = _pointer(self.arrays["rank"]), _pointer(self.arrays["up_first"])
+        self.g.up_head, self.g.up_tail = _pointer(self.arrays["up_head"]), _pointer(self.arrays["up_tail"])
+        self.g.up_depth, self.g.depth = _pointer(self.arrays["up_depth"]), _pointer(self.arrays["depth"])
+        self.g.down_first, self.g.down_arc = _pointer(self.arrays["down_first"]), _pointer(self.arrays["down_arc"])
+        self.g.arc_slot, self.g.slot_arc = _pointer(self.arrays["arc_slot"]), _pointer(self.arrays["slot_arc"])
+        self.g.next_same = _pointer(self.arrays["next_same"])
+        cdef const char* wrong
+        with nogil:
+            wrong = fault(self.g)
+        if wrong != NULL:
+            raise ValueError(f"the topology does not hold together - at `{wrong.decode()}`; the map is damaged: build it again")
+        self.metric[0].input.resize(arcs)
+        if arcs:
+            memcpy(self.metric[0].input.data(), &weights[0], arcs * 4)
+        with nogil:
+            customise(self.g, self.metric[0])
+        self.metric[1] = self.metric[0]
+
+    cdef Scratch* take(self):
+        cdef Scratch* s
+        if self.pool.empty():
+            return new Scratch()
+        s = self.pool.back()
+        self.pool.pop_back()
+        return s
+
+    cdef int hold(self):
+        self.readers[self.current] += 1
+        return self.current
+
+    cdef int inside(self, int node) except -1:
+        if node < 0 or node >= self.nodes:
+            raise ValueError(f"expected a node from 0 to {self.nodes - 1}, got {node}")
+        return self.g.rank[node]
+
+    cdef object ranks(self, nodes):
+        """Ranks of an array of nodes, checked."""
+        nodes = np.asarray(nodes)
+        if nodes.size and not (0 <= nodes.min() and nodes.max() < self.nodes):
+            raise ValueError(f"expected nodes from 0 to {self.nodes - 1}, got {nodes.min()} to {nodes.max()}")
+        return self.arrays["rank"][nodes]
+
+    def weights(self):
+        """See the package."""
+        made = np.empty(self.g.arcs, np.uint32)
+        cdef uint32_t[::1] view = made
+        if self.g.arcs:
+            memcpy(&view[0], self.metric[self.current].input.data(), self.g.arcs * 4)
+        return made
+
+    def apply(self, const int32_t[::1] arcs not None, const uint32_t[::1] weights not None):
+        """See the package. Readers go on with the other metric meanwhile; over a sixteenth of the arcs, all is done anew."""
+        cdef int count = arcs.shape[0], i, spare
+        cdef cbool whole = count * 16 > self.g.arcs
+        if weights.shape[0] != count:
+            raise ValueError(f"expected {count} weights, one an arc, got {weights.shape[0]}")
+        for i in range(count):
+            if arcs[i] < 0 or arcs[i] >= self.g.arcs or weights[i] > INF:
+                raise ValueError(f"expected an arc from 0 to {self.g.arcs - 1} and a weight up to {INF}, "
+                                 f"got arc {arcs[i]} and weight {weights[i]}")
+        with self.lock:
+            spare = 1 - self.current
+            while self.readers[spare]:            # queries that began before the last change
+                time.sleep(0.00005)
+            if count:
+                with nogil:
+                    self.catch_up(spare)
+                    self.change(spare, &arcs[0], &weights[0], count, whole)
+            else:
+                self.catch_up(spare)
+            self.version += 1
+            self.current = spare                  # the swap: under the GIL, between two queries
+            return self.version
+
+    cdef void catch_up(self, int spare) noexcept nogil:
+        cdef Metric* to = &self.metric[spare]
+        cdef Metric* of = &self.metric[1 - spare]
+        cdef int32_t e
+        if self.all_behind:
+            self.metric[spare] = self.metric[1 - spare]
+        else:
+            for e in self.touched:
+                to.up[e], to.down[e] = of.up[e], of.down[e]
+                to.over[2 * <size_t>e], to.over[2 * <size_t>e + 1] = of.over[2 * <size_t>e], of.over[2 * <size_t>e + 1]
+            for e in self.behind:
+                to.input[e] = of.input[e]
+        self.touched.clear()
+        self.behind.clear()
+        self.all_behind = False
+
+    cdef void change(self, int spare, const int32_t* arcs, const uint32_t* weights, int count, cbool whole) noexcept nogil:
+        cdef int i
+        for i in range(count):
+            self.metric[spare].input[arcs[i]] = weights[i]
+        self.all_behind = whole
+        if whole:
+            customise(self.g, self.metric[spare])
+        else:
+            self.behind.assign(arcs, arcs + count)
+            self.updater.run(self.g, self.metric[spare], arcs, count, self.touched)
+
+    def distance(self, int source, int target):
+        """See the package."""
+        cdef int32_t s = self.inside(source), t = self.inside(target)
+        cdef int at = -1, k = self.hold()
+        cdef uint32_t zero = 0, cost
+        cdef Scratch* scratch = self.take()
+        cdef Ends a, b
+        a.count = b.count = 1
+        a.node, b.node, a.offset, b.offset = &s, &t, &zero, &zero
+        with nogil:
+            cost = meet(self.g, self.metric[k], a, b, scratch[0], at)
+        self.readers[k] -= 1
+        self.pool.push_back(scratch)
+        return cost
+
+    def way(self, int source, int target):
+        """See the package."""
+        cdef int32_t s = self.inside(source), t = self.inside(target)
+        cdef int at = -1, k = self.hold(), start = -1, goal = -1
+        cdef uint32_t zero = 0, cost
+        cdef Scratch* scratch = self.take()
+        cdef Ends a, b
+        a.count = b.count = 1
+        a.node, b.node, a.offset, b.offset = &s, &t, &zero, &zero
+        with nogil:
+            scratch.arcs.clear()
+            scratch.broken = False
+            cost = meet(self.g, self.metric[k], a, b, scratch[0], at)
+            if cost < INF:
+                follow(self.g, self.metric[k], at, a, b, scratch[0], start, goal)
+        self.readers[k] -= 1
+        return cost, self.give(scratch)
+
+    cdef object give(self, Scratch* scratch):
+        """The arcs of a path as an array; the scratch goes back."""
+        cdef cbool broken = scratch.broken
+        found = _array(scratch.arcs)
+        self.pool.push_back(scratch)
+        if broken:
+            raise ValueError("the topology does not hold together - at a detour; the map is damaged: build it again")
+        return found
+
+    def path(self, const int32_t[::1] sources not None, const uint32_t[::1] source_offsets not None,
+             const int32_t[::1] targets not None, const uint32_t[::1] target_offsets not None):
+        """See the package."""
+        cdef vector[pair[int32_t, uint32_t]] froms, tos
+        cdef int i, k, start = -1, goal = -1
+        cdef uint32_t cost = INF
+        if not sources.shape[0] or not targets.shape[0] or sources.shape[0] != source_offsets.shape[0] \
+                or targets.shape[0] != target_offsets.shape[0]:
+            raise ValueError("expected at least one source and target, each with its offset")
+        for i in range(sources.shape[0]):
+            froms.push_back(pair[int32_t, uint32_t](self.inside(sources[i]), min(source_offsets[i], INF)))
+        for i in range(targets.shape[0]):
+            tos.push_back(pair[int32_t, uint32_t](self.inside(targets[i]), min(target_offsets[i], INF)))
+        cdef Scratch* scratch = self.take()
+        k = self.hold()
+        with nogil:
+            best_way(self.g, self.metric[k], froms, tos, scratch[0], cost, start, goal)
+        self.readers[k] -= 1
+        arcs = self.give(scratch)
+        if cost >= INF:
+            return INF, -1, -1, arcs
+        return cost, self.which(froms, start, sources), self.which(tos, goal, targets), arcs
+
+    cdef int which(self, const vector[pair[int32_t, uint32_t]]& ends, int rank, const int32_t[::1] nodes):
+        """Which of the ends lies at this rank; the cheapest of equals."""
+        cdef int i, best = -1
+        for i in range(<int>ends.size()):
+            if ends[i].first == rank and (best < 0 or ends[i].second < ends[best].second):
+                best = i
+        return best
+
+    def matrix(self, sources, targets, uint32_t[:, ::1] out not None):
+        """See the package."""
+        cdef const int32_t[::1] a = self.ranks(sources), b = self.ranks(targets)
+        if out.shape[0] != a.shape[0] or out.shape[1] != b.shape[0]:
+            raise ValueError(f"expected uint32 ({a.shape[0]}, {b.shape[0]}), got {np.shape(out)} - at `out`")
+        if not a.shape[0] or not b.shape[0]:
+            return
+        cdef Scratch* scratch = self.take()
+        cdef int k = self.hold()
+        with nogil:
+            table(self.g, self.metric[k], &a[0], a.shape[0], &b[0], b.shape[0], scratch[0], &out[0, 0])
+        self.readers[k] -= 1
+        self.pool.push_back(scratch)
+
+    def batch(self, sources, targets, uint32_t[::1] out not None):
+        """See the package."""
+        cdef const int32_t[::1] a = self.ranks(sources), b = self.ranks(targets)
+        cdef int i, at = -1, k, count = a.shape[0]
+        cdef uint32_t zero = 0
+        cdef Ends s, t
+        if b.shape[0] != count or out.shape[0] != count:
+            raise ValueError(f"expected {count} targets and costs, got {b.shape[0]} and {out.shape[0]}")
+        s.count = t.count = 1
+        s.offset = t.offset = &zero
+        cdef Scratch* scratch = self.take()
+        k = self.hold()
+        with nogil:
+            for i in range(count):
+                s.node, t.node = &a[i], &b[i]
+                out[i] = meet(self.g, self.metric[k], s, t, scratch[0], at)
+        self.readers[k] -= 1
+        self.pool.push_back(scratch)
+
+    def tree(self, sources, const uint32_t[::1] offsets not None, bint reverse, uint32_t[::1] out not None):
+        """See the package."""
+        cdef const int32_t[::1] a = self.ranks(sources)
+        if offsets.shape[0] != a.shape[0] or not a.shape[0] or out.shape[0] != self.nodes:
+            raise ValueError(f"expected sources with offsets, and uint32 ({self.nodes},), got {a.shape[0]}, "
+                             f"{offsets.shape[0]} and {out.shape[0]}")
+        by_rank = np.empty(self.nodes, np.uint32)
+        cdef uint32_t[::1] cost = by_rank
+        cdef int k = self.hold()
+        with nogil:
+            reach(self.g, self.metric[k], a.shape[0], &a[0], &offsets[0], reverse, &cost[0])
+        self.readers[k] -= 1
+        np.asarray(out)[:] = by_rank[self.arrays["rank"]]

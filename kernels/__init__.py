@@ -5,9 +5,10 @@ from .diff import diff, find_shift
 from .heatmap import overlay, regions, smooth, top_mean
 from .knn import knn
 from .letterbox import Placement, letterbox, placement, warp
+from .tint import tint
 from .warp_grid import warp_grid
 
 __all__ = [
     "Choice", "Placement", "choices", "diff", "find_shift", "knn", "letterbox", "overlay", "placement", "regions",
-    "smooth", "top_mean", "warp", "warp_grid",
+    "smooth", "tint", "top_mean", "warp", "warp_grid",
 ]

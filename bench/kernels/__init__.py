@@ -14,6 +14,7 @@ OPS: dict[str, str] = {
     "letterbox": "aisle.bench.kernels.letterbox:rows",
     "warp_grid": "aisle.bench.kernels.warp_grid:rows",
     "diff": "aisle.bench.kernels.diff:rows",
+    "tint": "aisle.bench.kernels.tint:rows",
 }
 
 

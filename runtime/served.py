@@ -24,6 +24,7 @@ WIRE_NAMES = {
     "int16": "INT16", "int32": "INT32", "int64": "INT64", "float16": "FP16", "float32": "FP32", "float64": "FP64",
     "bfloat16": "BF16", "bytes": "BYTES", "sequence": "BYTES", "map": "BYTES",
 }
+STAGES = ("queue_ns", "compute_input_ns", "compute_infer_ns", "compute_output_ns")
 PLATFORMS = {"onnx": "onnxruntime_onnx", "null": "aisle_null"}
 
 Sequence_ = tuple[Any, bool, bool]
@@ -108,10 +109,12 @@ class Served:
 
     async def infer(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str] = (), *, timeout_us: int = 0,
                     priority: int = 0, sequence: Sequence_ | None = None, nbytes: int = 0,
-                    trace: dict[str, int] | None = None, started_ns: int = 0) -> dict[str, Any]:
+                    trace: dict[str, int] | None = None, started_ns: int = 0, take: Read | None = None) -> Any:
         """Answer one request; `outputs` empty means all. Raises Invalid, Busy, Late or Failed.
 
         Arrays carry the batch axis where `max_batch` > 0. `timeout_us` and `priority` as in OIP (0: the model's own).
+        The answer is a dictionary of arrays; with `take` it is what `take` makes of the model's outputs on its thread,
+        while they lie in its memory (a job's: afterwards, here).
         """
         started = started_ns or time.perf_counter_ns()
         stats = self.stats
@@ -124,8 +127,10 @@ class Served:
             if self.batcher is None:
                 with within(timeout_us):
                     value, times = await self._run_job(tensors, names)
+                    value = value if take is None else take(value)
             else:
-                value, times = await self._run_model(self.batcher, tensors, names, batch, nbytes, timeout_us, priority)
+                ends = self._ends(tensors, names, take)
+                value, times = await self._run_model(self.batcher, ends, names, batch, nbytes, timeout_us, priority)
         except BaseException as error:
             self._count_failure(error, time.perf_counter_ns() - started)
             raise
@@ -133,14 +138,12 @@ class Served:
             stats.pending -= 1
         stats.ok(batch, time.perf_counter_ns() - started, *times)
         if trace is not None:
-            trace.update(zip(("queue_ns", "compute_input_ns", "compute_infer_ns", "compute_output_ns"), times,
-                             strict=True))
+            trace.update(zip(STAGES, times, strict=True))
         return value
 
-    async def _run_model(self, batcher: Batcher, tensors: Mapping[str, np.ndarray], names: Sequence[str], batch: int,
-                         nbytes: int, timeout_us: int, priority: int) -> tuple[dict[str, Any], tuple[int, ...]]:
-        fill, read = self._ends(tensors, names)
-        job = batcher.submit(fill, read, rows=batch, nbytes=nbytes, outputs=names, timeout_us=timeout_us,
+    async def _run_model(self, batcher: Batcher, ends: tuple[Fill, Read], names: Sequence[str], batch: int,
+                         nbytes: int, timeout_us: int, priority: int) -> tuple[Any, tuple[int, ...]]:
+        job = batcher.submit(*ends, rows=batch, nbytes=nbytes, outputs=names, timeout_us=timeout_us,
                              priority=priority)
         try:
             value = await job.future
@@ -149,7 +152,7 @@ class Served:
             raise
         return value, job.times
 
-    def _ends(self, tensors: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[Fill, Read]:
+    def _ends(self, tensors: Mapping[str, np.ndarray], names: Sequence[str], take: Read | None) -> tuple[Fill, Read]:
         """How a request goes into the session and how its answer comes out."""
         if self.static:
             def fill(row: Any) -> None:
@@ -164,26 +167,28 @@ class Served:
 
             def read(row: Any) -> dict[str, Any]:
                 return {name: row[name] for name in names}
-        return fill, read
+        return fill, take or read
 
     @property
     def ready_now(self) -> bool:
         """True where `infer_now` may be called: a cheap static model that nobody else uses at this moment."""
         return self.static and not self.controls and self.batcher is not None and self.batcher.ready_now
 
-    def infer_now(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str], started_ns: int) -> dict[str, Any]:
+    def infer_now(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str], started_ns: int,
+                  trace: dict[str, int] | None = None, take: Read | None = None) -> Any:
         """`infer` without a thread switch, for the event loop; only when `ready_now`."""
         batcher = self.batcher
         assert batcher is not None
         try:
             batch = self.check(tensors, outputs)
-            value, times = batcher.run_now(*self._ends(tensors, outputs or self._output_names), batch)
+            value, times = batcher.run_now(*self._ends(tensors, outputs or self._output_names, take), batch)
         except BaseException as error:
             self._count_failure(error, time.perf_counter_ns() - started_ns)
             raise
         self.stats.ok(batch, time.perf_counter_ns() - started_ns, *times)
-        answer: dict[str, Any] = value
-        return answer
+        if trace is not None:
+            trace.update(zip(STAGES, times, strict=True))
+        return value
 
     async def _run_job(self, tensors: Mapping[str, np.ndarray],
                        names: Sequence[str]) -> tuple[dict[str, Any], tuple[int, ...]]:

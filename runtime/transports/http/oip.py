@@ -12,7 +12,7 @@ from aiohttp import web
 from .... import __version__
 from ...deadline import left_us, parse_ms, within
 from ...errors import Busy, NotFound
-from ...served import Served
+from ...served import STAGES, Served
 from .answer import BINARY, JSON, Answer
 from .body import read_body
 from .context import Context
@@ -31,8 +31,12 @@ DEADLINE_NAME = "aisle-deadline-ms"
 VERSION = "/versions/{version:[0-9]+}"
 
 
-def plain_answer(head: bytes, blocks: list[Any]) -> Answer:
-    """The pieces of a response that are not empty, with the headers of OIP-39."""
+def plain_answer(head: bytes, blocks: list[Any], times: Mapping[str, int], started: int) -> Answer:
+    """The pieces of a response that are not empty, with the headers of OIP-39 and where its time went."""
+    queue, fill, run, read = (times[stage] / 1e6 for stage in STAGES)
+    total = (time.perf_counter_ns() - started) / 1e6
+    spent = "Server-Timing", (f"queue;dur={queue:.3f}, fill;dur={fill:.3f}, run;dur={run:.3f}, read;dur={read:.3f}, "
+                              f"total;dur={total:.3f}")
     pieces: list[bytes | memoryview] = [head]
     for block in blocks:
         if type(block) is bytes:
@@ -41,8 +45,8 @@ def plain_answer(head: bytes, blocks: list[Any]) -> Answer:
         elif block.nbytes:
             pieces.append(block.data.cast("B"))
     if len(pieces) == 1:
-        return Answer(200, JSON, pieces)
-    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))),))
+        return Answer(200, JSON, pieces, (spent,))
+    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))), spent))
 
 
 def nearer(timeout_us: int) -> int:
@@ -118,17 +122,18 @@ class Oip:
             asked = await self.context.pool.run(read_request, body, length, face, self.regions)
         else:
             asked = read_request(body, length, face, self.regions)
-        traced: dict[str, int] | None = {} if self.trace.active and self.trace.wants(name) else None
+        times: dict[str, int] = {}
+        traced = self.trace.active and self.trace.wants(name)
         results = await served.infer(
             asked.tensors, asked.names, timeout_us=nearer(asked.timeout_us), priority=asked.priority, sequence=asked.sequence,
-            nbytes=len(body), trace=traced, started_ns=started)
+            nbytes=len(body), trace=times, started_ns=started)
         if weight(results, asked.wishes) > INLINE_BYTES:
             head, blocks = await self.context.pool.run(encode, results, asked, face)
         else:
             head, blocks = encode(results, asked, face)
-        if traced is not None:
-            self.trace.write(name, served.version, asked.ident, started, traced)
-        answer = plain_answer(head, blocks)
+        if traced:
+            self.trace.write(name, served.version, asked.ident, started, times)
+        answer = plain_answer(head, blocks, times, started)
         # Only an exact wish: some clients send a browser-like default with every request, and packing tensors is slow.
         accepted = headers.get("accept-encoding")
         if accepted in ("gzip", "deflate") and self.compresses:
@@ -138,7 +143,7 @@ class Oip:
     def answer_now(self, name: str, version: str | None, headers: Mapping[str, str], body: bytes | bytearray,
                    started: int) -> Answer | None:
         """`answer` at once where the model is cheap and idle and the request is small; else None."""
-        if len(body) > INLINE_BYTES or self.trace.active:
+        if len(body) > INLINE_BYTES or self.trace.active or DEADLINE_NAME in headers:
             return None
         served = self.repository.get(name, version)
         face = self._faces.get(served)
@@ -146,7 +151,9 @@ class Oip:
             return None
         length = json_length(headers.get(LENGTH_NAME), len(body), self.max_json)
         asked = read_request(body, length, face, self.regions)
-        return plain_answer(*encode(served.infer_now(asked.tensors, asked.names, started), asked, face))
+        times: dict[str, int] = {}
+        results = served.infer_now(asked.tensors, asked.names, started, times)
+        return plain_answer(*encode(results, asked, face), times, started)
 
     # ---- health and metadata
 

@@ -30,6 +30,14 @@ def test_a_wrong_header_is_a_sentence(slow, way: dict[str, str], text: str) -> N
 
 
 @pytest.mark.parametrize("way", [{}, LONG_WAY], ids=["short", "long"])
+def test_an_answer_says_where_its_time_went(slow, way: dict[str, str]) -> None:
+    told = infer(slow, **way).headers["Server-Timing"]
+    spent = {name: float(value) for name, value in (part.split(";dur=") for part in told.split(", "))}
+    assert set(spent) == {"queue", "fill", "run", "read", "total"}
+    assert 200 <= spent["run"] <= spent["total"]
+
+
+@pytest.mark.parametrize("way", [{}, LONG_WAY], ids=["short", "long"])
 def test_enough_time_is_enough(slow, way: dict[str, str]) -> None:
     assert infer(slow, **{"Aisle-Deadline-Ms": "5000"}, **way).status == 200
 

@@ -181,11 +181,17 @@ static void FN(affine)(float* row, int w, float a, float b) {
     for (int x = 0; x < w; x++) row[x] = FMA(row[x], a, b);
 }
 
-// The two pixels that each output pixel needs of one row; 8 bytes a copy except where they would pass the row's end.
-static void FN(gather)(const uint8_t* row, const Job* j, const int* picked, uint8_t* to) {
+// The two pixels that each output pixel needs of one row, at picked[x] bytes; 8 bytes a copy except where they would
+// pass the row's end. Meanwhile the row `ahead` bytes on is fetched: it is too far away for the hardware to guess.
+static void FN(gather)(const uint8_t* row, const Job* j, const int* picked, long ahead, uint8_t* __restrict__ to) {
+    const int last = 3 * j->width - 8;
+    const int w = j->w;
     int x = 0;
-    for (; x < j->w && picked[x] + 3 <= j->width; x++) memcpy(to + 6L * x, row + 3L * picked[x], 8);
-    for (; x < j->w; x++) memcpy(to + 6L * x, row + 3L * picked[x], 6);
+    for (; x < w && picked[x] <= last; x++, to += 6) {
+        __builtin_prefetch(row + picked[x] + ahead);
+        memcpy(to, row + picked[x], 8);
+    }
+    for (; x < w; x++, to += 6) memcpy(to, row + picked[x], 6);
 }
 
 static void FN(colour_row)(const Job* j, const Scratch* s, int y, const float* a, const float* b, float* const* to) {
@@ -195,8 +201,9 @@ static void FN(colour_row)(const Job* j, const Scratch* s, int y, const float* a
     const float* weight = s->rows.weight + (long)y * count;
     if (s->picked) {
         const long packed = 6L * j->w + 8;
-        FN(gather)(source, j, s->picked, s->gathered);
-        if (weight[1] != 0) FN(gather)(source + pitch, j, s->picked, s->gathered + packed);
+        const long ahead = y + 1 < j->h ? (s->rows.first[y + 1] - s->rows.first[y]) * pitch : 0;
+        FN(gather)(source, j, s->picked, ahead, s->gathered);
+        if (weight[1] != 0) FN(gather)(source + pitch, j, s->picked, ahead, s->gathered + packed);
         FN(blend)(s->gathered, packed, weight, count, 6L * j->w, s->line);
     } else {
         FN(blend)(source, pitch, weight, count, pitch, s->line);

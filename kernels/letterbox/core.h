@@ -36,7 +36,7 @@ struct Job {
 struct Scratch {
     Taps rows, columns;                      // of the picture, or of its luma
     Taps half_rows, half_columns;            // of chroma
-    int* picked;                             // columns to gather first, or NULL
+    int* picked;                             // columns to gather first, in bytes, or NULL
     uint8_t* gathered;                       // two rows of these
     float* line;                             // one blended row
     float* half_line;                        // the same of NV12's chroma
@@ -121,6 +121,7 @@ static int pick_columns(const Job* j, Scratch* s) {
             s->picked[x] = j->width - 2;
             s->columns.weight[2 * x] = 0, s->columns.weight[2 * x + 1] = 1;
         }
+        s->picked[x] *= 3;
         s->columns.first[x] = 2 * x;
     }
     return 0;

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import Invalid, TooLarge, Unsupported
+from .errors import Invalid, TooLarge
 
 MAX_CHUNKS = 100_000      # of a PNG
 MAX_SEGMENTS = 10_000     # of a JPEG, before its first scan
@@ -50,7 +50,7 @@ class PictureSize:
 def size_of(data: bytes | memoryview) -> PictureSize:
     """Format and size of the picture in `data`, from its header alone.
 
-    PictureError for broken data, Unsupported (naming the format) for one that is not read here.
+    PictureError for broken data, and (naming the format) for one that is not read here.
     """
     head = bytes(data[:32])
     for magic, name, read in _READERS:
@@ -66,7 +66,7 @@ def size_of(data: bytes | memoryview) -> PictureSize:
     if head[4:8] == b"ftyp":
         refused = "AVIF or HEIF" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1") else "MP4"
     if refused:
-        raise Unsupported(f"the picture is {refused}, which is not read here; {ADVICE}")
+        raise PictureError(f"the picture is {refused}, which is not read here; {ADVICE}")
     raise PictureError(f"the data is no picture known here (it starts with {head[:8].hex(' ') or 'nothing'}); {ADVICE}")
 
 
@@ -176,7 +176,7 @@ def _bmp_whole(data: memoryview, size: PictureSize) -> None:
         if need > len(data):
             raise broken("BMP", f"it needs {need:,} bytes and has {len(data):,}")
     elif packed not in (1, 2):
-        raise Unsupported(f"the BMP holds compressed data of kind {packed}, which is not read here; {ADVICE}")
+        raise PictureError(f"the BMP holds compressed data of kind {packed}, which is not read here; {ADVICE}")
 
 
 # ---- WebP
@@ -225,7 +225,7 @@ def _pnm_whole(data: memoryview, size: PictureSize) -> None:
     match = _pnm_header(data)
     high = int(match[4])
     if high not in (255, 65535):
-        raise Unsupported(f"the PNM has {high} as its highest value; 255 and 65535 are read here")
+        raise PictureError(f"the PNM has {high} as its highest value; 255 and 65535 are read here")
     need = match.end() + size.width * size.height * (3 if match[1] == b"6" else 1) * (1 if high == 255 else 2)
     if need > len(data):
         raise broken("PNM", f"it needs {need:,} bytes and has {len(data):,}")

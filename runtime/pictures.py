@@ -29,8 +29,8 @@ def decode(data: bytes | memoryview, limits: PictureLimits | None = None) -> np.
 
     JPEG, PNG, BMP, WebP and binary PNM. An EXIF orientation is applied. Gray becomes three equal channels, 16 bits
     become their upper 8, an alpha channel is dropped (what lies under transparency shows its stored colour), CMYK is
-    converted without a colour profile. PictureTooLarge over a limit, Unsupported for another format, PictureError for
-    broken data; a picture whose end is missing is broken.
+    converted without a colour profile. PictureTooLarge over a limit, PictureError for another format and for broken data;
+    a picture whose end is missing is broken.
     """
     limits = limits or PictureLimits()
     if len(data) > limits.max_bytes:

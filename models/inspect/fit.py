@@ -30,23 +30,24 @@ class Fit:
     whiten: np.ndarray
 
 
-def spread(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spread(features: np.ndarray, least: np.ndarray | float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale of each feature over all good parts and cells: two float32 (d,).
 
     The scale is the geometric mean of the spread over the whole part and the spread between parts at one place: a
-    feature counts by how much it tells places apart, and less if it wavers.
+    feature counts by how much it tells places apart, and less if it wavers. `least`, for each feature or for all, is
+    the scale below which differences mean nothing.
     """
     offset = features.mean(axis=(0, 1, 2), dtype=np.float64)
     whole = features.reshape(-1, features.shape[-1]).std(axis=0, dtype=np.float64)
     between = np.sqrt(features.var(axis=0, dtype=np.float64).mean(axis=(0, 1)))
     scale = np.sqrt(np.maximum(whole, 1e-3) * np.maximum(between, 0.1 * np.maximum(whole, 1e-3)))
-    return offset.astype(np.float32), scale.astype(np.float32)
+    return offset.astype(np.float32), np.maximum(scale, least).astype(np.float32)
 
 
-def neighbour(features: np.ndarray, radius: int) -> Fit:
-    """Keep every good cell as an int8 code; `features` float32 (n, gh, gw, d)."""
+def neighbour(features: np.ndarray, radius: int, least: np.ndarray | float = 1e-3) -> Fit:
+    """Keep every good cell as an int8 code; `features` float32 (n, gh, gw, d), `least` as for `spread`."""
     depth = features.shape[-1]
-    offset, scale = spread(features)
+    offset, scale = spread(features, least)
     mix = np.random.default_rng(SEED).standard_normal((depth, CODES)) / np.sqrt(CODES)
     largest = float(np.quantile(np.abs(((features - offset) / scale).reshape(-1, depth)[::7] @ mix), 0.9995))
     projection = (mix * (127 / max(largest * HEADROOM, 1e-6))).astype(np.float32)
@@ -55,9 +56,9 @@ def neighbour(features: np.ndarray, radius: int) -> Fit:
     return Fit("neighbour", radius, offset, scale, projection, bank, none, np.zeros((0, 0, depth, depth), np.float32))
 
 
-def gauss(features: np.ndarray) -> Fit:
-    """Keep mean and shrunk covariance of every place; `features` float32 (n, gh, gw, d), n >= 5."""
-    offset, scale = spread(features)
+def gauss(features: np.ndarray, least: np.ndarray | float = 1e-3) -> Fit:
+    """Keep mean and shrunk covariance of every place; `features` float32 (n, gh, gw, d), n >= 5, `least` as above."""
+    offset, scale = spread(features, least)
     mean, whiten = _moments((features - offset) / scale)
     bank = np.zeros((0, *features.shape[1:3], CODES), np.int8)
     return Fit("gauss", 0, offset, scale, np.zeros((0, CODES), np.float32), bank, mean, whiten)

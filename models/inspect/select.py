@@ -9,6 +9,7 @@ import numpy as np
 
 from ...kernels import smooth, top_mean
 from .conformal import promise
+from .features import LEAST
 from .fit import LEAST_GAUSS, Fit, gauss, left_out, neighbour
 from .score import appearance
 from .synth import KINDS, spoil
@@ -71,8 +72,8 @@ def candidates(pictures: Sequence[np.ndarray], alpha: float, tick: Tick) -> list
     for contrast in (False, True):
         features = np.stack([appearance(p, contrast) for p in pictures])
         faults = [[appearance(p, contrast) for p in bad] for bad in spoiled]
-        fits = [gauss(features)] if len(pictures) >= LEAST_GAUSS else []
-        fits.append(neighbour(features, NEAR))
+        fits = [gauss(features, LEAST)] if len(pictures) >= LEAST_GAUSS else []
+        fits.append(neighbour(features, NEAR, LEAST))
         found += [judge(features, faults, fit, contrast, alpha, tick) for fit in fits]
     return found
 

@@ -5,10 +5,11 @@ from .diff import diff, find_shift
 from .heatmap import overlay, regions, smooth, top_mean
 from .knn import knn
 from .letterbox import Placement, letterbox, placement, warp
+from .nms import nms
 from .tint import tint
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "diff", "find_shift", "knn", "letterbox", "overlay", "placement", "regions",
+    "Choice", "Placement", "choices", "diff", "find_shift", "knn", "letterbox", "nms", "overlay", "placement", "regions",
     "smooth", "tint", "top_mean", "warp", "warp_grid",
 ]

@@ -12,6 +12,7 @@ from ..report import Options, Row
 # An op's module offers `rows(options) -> Iterator[Row]`; each loads its peers only when it runs.
 OPS: dict[str, str] = {
     "letterbox": "aisle.bench.kernels.letterbox:rows",
+    "nms": "aisle.bench.kernels.nms:rows",
     "warp_grid": "aisle.bench.kernels.warp_grid:rows",
     "diff": "aisle.bench.kernels.diff:rows",
     "tint": "aisle.bench.kernels.tint:rows",

@@ -44,10 +44,11 @@ class App:
         device = self._device(config)
         self.pool = Pool(max(2, device.threads), config.queue.max_pool)
         limits = PictureLimits(max_pixels=int(config.pictures.max_megapixels * 1e6))
+        state = Path(config.repository.state) if config.repository.state else root / ".aisle"
         self.repository = Repository(
             root, device, self.pool, decode=lambda data: decode(data, limits),
-            limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required)
-        state = Path(config.repository.state) if config.repository.state else root / ".aisle"
+            limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required,
+            state=state)
         self.context = Context(config, self.repository, self.pool, state, token)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None

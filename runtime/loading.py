@@ -58,8 +58,11 @@ def choose(bundle: Bundle, device: DeviceProfile) -> tuple[str, str]:
                       f"{sorted(bundle.files) or 'no files'}; {' '.join(reasons) or 'no backend for them is known'}")
 
 
-def open_bundle(bundle: Bundle, device: DeviceProfile) -> Opened:
-    """Load one bundle to the point where it has answered. Raises BundleError with a sentence."""
+def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None) -> Opened:
+    """Load one bundle to the point where it has answered. Raises BundleError with a sentence.
+
+    `state` is the folder where a job that remembers (a workload with `restore`) finds and keeps what it was told.
+    """
     verify(bundle)
     job = BUNDLE_ROLES.get(bundle.role)
     opened = Opened(bundle, "", "")
@@ -78,6 +81,8 @@ def open_bundle(bundle: Bundle, device: DeviceProfile) -> Opened:
             opened.job, opened.workload = job, make_workload(job)
             opened.asset = opened.workload.load(opened.bundle)
             opened.workload.canary(opened.asset)
+            if state is not None and hasattr(opened.workload, "restore"):
+                opened.workload.restore(opened.asset, state)
     except (ValueError, KeyError) as error:
         opened.close()
         raise error if isinstance(error, BundleError) else BundleError(

@@ -52,8 +52,9 @@ class Repository:
     """All models of one folder. Every method runs on the event loop; disk and sessions are touched on the pool."""
 
     def __init__(self, root: Path, device: DeviceProfile, pool: Pool, *, limits: Limits | None = None,
-                 decode: Decode | None = None, required: tuple[str, ...] = ("*",)) -> None:
+                 decode: Decode | None = None, required: tuple[str, ...] = ("*",), state: Path | None = None) -> None:
         self.root = root
+        self.state = state
         self.device = device
         self.pool = pool
         self.limits = limits or Limits()
@@ -245,7 +246,7 @@ class Repository:
 
     def _open(self, disk: ModelOnDisk, version: str) -> Opened:
         bundle: Bundle = read(disk, version)
-        return open_bundle(bundle, self.device)
+        return open_bundle(bundle, self.device, self.state)
 
     def _serve(self, opened: Opened) -> Served:
         bundle, stats = opened.bundle, Stats()

@@ -35,13 +35,17 @@ class Codec:
 
     request: Callable[[Payload, Decode], Any]                    # Payload -> Request
     answer: Callable[[Any], dict[str, Any]]                      # Verdict -> plain data for JSON
-    picture: Callable[[Any, Payload], tuple[bytes, str] | None]  # Verdict -> (bytes, media type) where asked for
+    picture: Callable[[Any, Payload], tuple[bytes, str] | None]  # Verdict -> (bytes, media type) instead, where asked for
     thumbnail: Callable[[Any], bytes]                            # Request -> small JPEG
     about: Callable[[Served], dict[str, Any]]                    # a served bundle -> what people want to know of it
+    teaches: bool = True                                         # its bundles are made from pictures, over HTTP too
+    remembers: bool = True                                       # its last answers are kept for people to look at
+    how_made: str = ""                                           # a sentence, where it does not teach
 
 
 CODECS = {
     "inspect": "aisle.runtime.codec.inspect:CODEC",
+    "routes": "aisle.runtime.codec.route:CODEC",
 }
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 
 WORKLOADS = {
     "inspect": "aisle.runtime.workloads.inspect",
+    "routes": "aisle.runtime.workloads.route",
 }
 
 
@@ -18,4 +19,4 @@ def make_workload(name: str) -> ModuleType:
 
 
 # The role a bundle states -> the workload that answers for it.
-BUNDLE_ROLES = {"inspector": "inspect"}
+BUNDLE_ROLES = {"inspector": "inspect", "map": "routes"}

@@ -24,6 +24,7 @@ MAX_CHANGES = 10_000
 MAX_EDGES = 2_000_000       # of all changes together
 COMPACT = 512               # records beyond twice the changes that hold, before the file is written anew
 NEVER = 1 << 62
+MAX_FOR_S = 10 * 366 * 86_400
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 CLOSE, OPEN, SPEED = "close", "open", "speed"
 
@@ -73,8 +74,10 @@ class LiveMap:
                 self._catch_up()
         return self.router
 
-    def update(self, changes: Sequence[Change], drop: Sequence[str] = ()) -> int:
-        """Drop changes by name and add others, all or none, on the disk before any query sees it: the new version.
+    def update(self, changes: Sequence[Change], drop: Sequence[str] = ()) -> tuple[int, tuple[str, ...]]:
+        """Drop changes by name and add others, all or none, on the disk before any query sees it.
+
+        The new version, and the names of the changes added (those without one get one).
 
         Invalid for an unknown name, edge or way, or an area without edges; TooLarge; Failed where the disk fails.
         """
@@ -91,7 +94,7 @@ class LiveMap:
             edges = [self._resolve(change) for change in changes]
             self._bounded(changes, edges)
             self._keep({"add": [stored(c, self.ident) for c in changes], "drop": list(drop), **clocks()})
-            return self._apply(self._put(changes, edges, drop))
+            return self._apply(self._put(changes, edges, drop)), tuple(names)
 
     def closers(self, edges: Iterable[int]) -> list[Change]:
         """The changes that close any of these edges, each once."""
@@ -260,6 +263,14 @@ def revived(item: dict[str, Any], record: dict[str, Any]) -> Change:
         due = time.monotonic_ns() + max(0, due - record["mono_ns"] - passed)
     return Change(item["name"], item["do"], item["kmh"], tuple(item["edges"]), tuple(item["ways"]),
                   tuple((lat, lon) for lat, lon in item["area"]), due)
+
+
+def due_in(seconds: float) -> int:
+    """The moment so many seconds from now; Invalid for what is no time."""
+    if not 0 < seconds <= MAX_FOR_S:
+        raise Invalid(f"for_s: expected more than 0 and at most {MAX_FOR_S} seconds, got {seconds:g}; leave it out for a "
+                      "change without an end")
+    return time.monotonic_ns() + round(seconds * 1e9)
 
 
 def clocks() -> dict[str, Any]:

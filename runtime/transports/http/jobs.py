@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ...codec import CODECS, Codec, Payload, make_codec
 from ...deadline import parse_ms, within
-from ...errors import Busy, Invalid, NotFound
+from ...errors import Busy, Invalid, NotFound, Unsupported
 from ...history import Entry, History
 from ...served import Served
 from .body import read_body
@@ -40,6 +40,7 @@ class Jobs:
         return [
             web.get("/v1", self.jobs),
             web.get("/v1/{job}", self.stations),
+            web.post("/v1/{job}", self.ask),
             web.get("/v1/{job}/{station}", self.station),
             web.post("/v1/{job}/{station}", self.ask),
             web.get("/v1/{job}/{station}/recent", self.recent),
@@ -93,10 +94,21 @@ class Jobs:
             raise NotFound(self._unknown(job, name))
         return served
 
+    def _only(self, job: str) -> str:
+        """The station's name where there is but one; Invalid or NotFound says how to name one."""
+        names = self._names(job)
+        if len(names) > 1:
+            raise Invalid(f"{len(names)} stations answer {job}; name one of them: POST /v1/{job}/{names[0]} (they are "
+                          f"{', '.join(names[:20])})")
+        if not names:
+            raise NotFound(self._unknown(job, "NAME"))
+        return names[0]
+
     def _unknown(self, job: str, name: str) -> str:
         names = self._names(job)
-        have = f"the stations are {', '.join(names[:20])}" if names else "no station has been taught yet"
-        return f"there is no {job} station {name!r}; {have}. Teach one: POST /v1/{job}/{name[:64]}/teach"
+        have = f"the stations are {', '.join(names[:20])}" if names else "no station has been made yet"
+        made = f"Teach one: POST /v1/{job}/{name[:64]}/teach" if make_codec(job).teaches else make_codec(job).how_made
+        return f"there is no {job} station {name!r}; {have}. {made}"
 
     @staticmethod
     def _about(codec: Codec, served: Served) -> dict[str, Any]:
@@ -108,15 +120,17 @@ class Jobs:
     async def ask(self, request: web.Request) -> web.Response:
         """Answer one request of a job; `?overlay=1` returns the picture and puts the JSON into `Aisle-Verdict`.
 
-        With the header `Aisle-Deadline-Ms` it is answered within that time, counted from here, or refused.
+        Without a station in the path the only one of the job answers. With the header `Aisle-Deadline-Ms` it is
+        answered within that time, counted from here, or refused.
         """
         asked_ms = request.headers.get("Aisle-Deadline-Ms")
         with within(parse_ms(asked_ms) if asked_ms is not None else 0):
             return await self._ask(request)
 
     async def _ask(self, request: web.Request) -> web.Response:
-        job, name = request.match_info["job"], request.match_info["station"]
+        job = request.match_info["job"]
         codec, ident, started = make_codec(job), request_id(request), time.perf_counter_ns()
+        name = request.match_info.get("station") or self._only(job)
         self._find(job, name)    # before the body is read
         body = await read_body(request, self.context)
         payload = Payload(body, request.content_type, request.query, request.headers.get("Accept", ""))
@@ -132,7 +146,8 @@ class Jobs:
         told |= {"model": served.name, "version": served.version, "id": ident}
         # The clock of the wall is a label for people; nothing is ordered by it.
         moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        self.history.add(f"{job}/{name}", Entry({**told, "at": moment}, thumbnail))
+        if codec.remembers:
+            self.history.add(f"{job}/{name}", Entry({**told, "at": moment}, thumbnail))
         return reply(told, picture, {"X-Request-Id": ident})
 
     async def _answer(self, job: str, name: str, asked: Any, decode_ns: int) -> tuple[Served, Any]:
@@ -148,7 +163,9 @@ class Jobs:
 
     async def teach(self, request: web.Request) -> web.StreamResponse:
         """Make or renew a station from pictures; see jobs_teach."""
-        make_codec(request.match_info["job"])
+        codec = make_codec(request.match_info["job"])
+        if not codec.teaches:
+            raise Unsupported(f"the job {request.match_info['job']} is not taught by pictures. {codec.how_made}")
         return await self.teaching.teach(request, request.match_info["station"])
 
 

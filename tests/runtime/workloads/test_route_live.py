@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aisle.models.route.assemble import assemble
-from aisle.models.route.network import INF
+from aisle.models.route.network import INF, with_topology
 from aisle.models.route.router import Router
 from aisle.runtime.errors import Failed, Invalid, TooLarge
 from aisle.runtime.workloads import route_live
@@ -20,8 +20,8 @@ def router(n: int = 5) -> Router:
     tail = np.repeat(np.arange(n - 1), 2) + np.tile([0, 1], n - 1)
     head = np.repeat(np.arange(n - 1), 2) + np.tile([1, 0], n - 1)
     full = np.full(len(tail), 1000)
-    return Router(assemble(np.arange(n) * 100.0, np.zeros(n), tail, head, full * 100, full, way=np.repeat(np.arange(n - 1), 2),
-                           frame="plane"))
+    return Router(with_topology(assemble(np.arange(n) * 100.0, np.zeros(n), tail, head, full * 100, full,
+                                         way=np.repeat(np.arange(n - 1), 2), frame="plane")))
 
 
 def live(path: Path | None = None, ident: str = "a", n: int = 5) -> LiveMap:

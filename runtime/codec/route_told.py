@@ -1,0 +1,181 @@
+"""Answers of a map as plain data for JSON, and ways as numbers."""
+
+from __future__ import annotations
+
+import datetime
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...models.bundle import Bundle
+from ...models.route import guide
+from ...models.route.network import INF, Network
+from ...models.route.router import Alternative, Place, Reach, Route
+from ..workloads import route_asks as asks
+from ..workloads.route_live import NEVER, Change, LiveMap
+from .route_lines import areas, cells_of, geojson_line, lines, polyline
+
+BINARY = "application/octet-stream"
+DIGITS = {"wgs84": 6, "plane": 2}      # 0.1 m and 1 cm
+
+
+def told(found: asks.Found, live: LiveMap) -> dict[str, Any]:
+    """One answer."""
+    return HOW[type(found)](found, live)
+
+
+def told_route(found: asks.FoundRoute, live: LiveMap) -> dict[str, Any]:
+    """The best way and the others."""
+    network = live.router.network
+    best, *others = [told_way(way, found.ask, network) for way in found.ways]
+    made = {**best, "from": told_place(found.source, network), "to": told_place(found.target, network)}
+    return made | ({"alternatives": others} if found.ask.count > 1 else {})
+
+
+def told_way(way: Alternative, ask: asks.AskRoute, network: Network) -> dict[str, Any]:
+    """One way."""
+    route = way.route
+    made: dict[str, Any] = {"cost_s": route.cost_ms / 1000, "length_m": round(route.length_m, 1), "edges": route.edges.tolist(),
+                            "map_version": route.version}
+    if ask.count > 1:
+        made |= {"stretch": round(way.stretch, 4), "shared": round(way.shared, 4)}
+    if ask.arrive_by is not None:
+        made["depart_at"] = clock(ask.arrive_by - route.cost_ms / 1000)
+    if ask.depart_at is not None:
+        made["arrive_at"] = clock(ask.depart_at + route.cost_ms / 1000)
+    return made | shape(route, ask.shape, network) | ({"instructions": instructions(route, network)} if ask.guide else {})
+
+
+def clock(seconds: float) -> str:
+    """A time on the caller's clock."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
+
+
+def shape(route: Route, kind: str, network: Network) -> dict[str, Any]:
+    """The way's line as asked for."""
+    if kind == "none":
+        return {}
+    points = guide.line(network, route)
+    if kind == "geojson":
+        return {"geometry": geojson_line(points, DIGITS[network.frame])}
+    return {"polyline": polyline(points, DIGITS[network.frame]), "polyline_digits": DIGITS[network.frame]}
+
+
+def instructions(route: Route, network: Network) -> list[dict[str, Any]]:
+    """What to do on the way, in codes."""
+    return [{"code": s.code, "name": s.name, "kind": s.kind, "length_m": round(s.length_m, 1), "heading": s.heading,
+             "edge": s.edge, **point(s.x, s.y, network)} for s in guide.steps(network, route)]
+
+
+def point(x: float, y: float, network: Network) -> dict[str, float]:
+    """Coordinates by the names of the map's frame."""
+    digits = DIGITS[network.frame] + 1
+    one, two = ("lat", "lon") if network.frame == "wgs84" else ("y", "x")
+    return {one: round(y, digits), two: round(x, digits)}
+
+
+def told_place(place: Place, network: Network) -> dict[str, Any]:
+    """Where a place is on the network."""
+    if isinstance(place, int):
+        return {"node": place, **point(float(network.arrays["node_x"][place]), float(network.arrays["node_y"][place]), network)}
+    return {**point(place.x, place.y, network), "edge": place.edge, "fraction": round(place.fraction, 6), "side": place.side,
+            "distance_m": round(place.distance_m, 2), "name": network.name(place.edge)}
+
+
+def told_table(found: asks.FoundTable, live: LiveMap) -> dict[str, Any]:
+    """Seconds, null without a way."""
+    rows = [[None if cost >= INF else cost / 1000 for cost in row] for row in found.costs_ms.tolist()]
+    return {"costs_s": rows, "map_version": found.version}
+
+
+def told_pairs(found: asks.FoundPairs, live: LiveMap) -> dict[str, Any]:
+    """What stands beside the numbers of a binary answer."""
+    return {"pairs": len(found.costs_ms), "map_version": found.version}
+
+
+def packed(found: asks.FoundPairs) -> bytes:
+    """Little-endian: int64 version, int32 pairs, int32 edges; uint32 costs in ms, int32 first (pairs + 1), int32 edges."""
+    head = struct.pack("<qii", found.version, len(found.costs_ms), len(found.edges))
+    return b"".join((head, found.costs_ms.astype("<u4").tobytes(), found.first.astype("<i4").tobytes(),
+                     found.edges.astype("<i4").tobytes()))
+
+
+def told_nearest(found: asks.FoundNearest, live: LiveMap) -> dict[str, Any]:
+    """The place."""
+    return told_place(found.snap, live.router.network)
+
+
+def told_reach(found: asks.FoundReach, live: LiveMap) -> dict[str, Any]:
+    """One item for each limit."""
+    items = [reached(reach, limit, found.ask.shape, live.router.network)
+             for reach, limit in zip(found.reaches, found.ask.limits_ms, strict=True)]
+    return {"reach": items, "map_version": found.reaches[0].version}
+
+
+def reached(reach: Reach, limit: int, kind: str, network: Network) -> dict[str, Any]:
+    """One isochrone."""
+    made: dict[str, Any] = {"limit_s": limit / 1000, "nodes": len(reach.nodes), "edges": len(reach.edges)}
+    if kind == "area":
+        made["geometry"] = areas(network, reach.edges, DIGITS[network.frame])
+    elif kind == "lines":
+        made["geometry"] = lines(network, reach.edges, DIGITS[network.frame])
+    return made
+
+
+def told_changes(found: asks.FoundChanges, live: LiveMap) -> dict[str, Any]:
+    """The changes that hold, or those just made."""
+    if found.made or not found.changes:
+        return {"made": list(found.made), "map_version": found.version} | ({} if found.made else {"changes": []})
+    return {"changes": [told_change(c, n) for c, n in found.changes], "map_version": found.version}
+
+
+def told_change(change: Change, edges: int) -> dict[str, Any]:
+    """One change."""
+    made: dict[str, Any] = {"name": change.name, "do": change.do, "edges": edges}
+    if change.kmh:
+        made["kmh"] = change.kmh
+    if change.due_ns < NEVER:
+        made["left_s"] = max(0.0, round((change.due_ns - time.monotonic_ns()) / 1e9, 1))
+    return made
+
+
+def told_draw(found: asks.FoundDraw, live: LiveMap) -> dict[str, Any]:
+    """Edges as whole numbers: see `cells_of`."""
+    network = live.router.network
+    kinds = np.asarray(network.arrays["edge_kind"])[found.edges]
+    points, counts, unit, origin = cells_of(network, found.edges)
+    return {"edges": found.edges.tolist(), "kinds": kinds.tolist(), "closed": np.flatnonzero(found.closed).tolist(),
+            "counts": counts.tolist(), "points": points.ravel().tolist(), "unit": unit, "origin": origin,
+            "all": found.all_shown, "map_version": found.version}
+
+
+def told_robots(found: asks.FoundRobots, live: LiveMap) -> dict[str, Any]:
+    """Name, place and age of each."""
+    network = live.router.network
+    return {"robots": [{"name": name, **point(lon, lat, network), "age_s": round(age, 1)}
+                       for name, (lat, lon, age) in found.robots.items()]}
+
+
+def told_refused(found: asks.Refused, live: LiveMap) -> dict[str, Any]:
+    """A question of a batch that has no answer."""
+    return {"error": found.sentence, "code": found.code}
+
+
+HOW: dict[type, Callable[[Any, LiveMap], dict[str, Any]]] = {
+    asks.FoundRoute: told_route, asks.FoundTable: told_table, asks.FoundPairs: told_pairs, asks.FoundNearest: told_nearest,
+    asks.FoundReach: told_reach, asks.FoundChanges: told_changes, asks.FoundDraw: told_draw, asks.FoundRobots: told_robots,
+    asks.Refused: told_refused,
+}
+
+
+def about(live: LiveMap, bundle: Bundle) -> dict[str, Any]:
+    """Size, bounds, source and state of a map."""
+    router = live.now()
+    network = router.network
+    south, west, north, east = router.bounds()
+    return {"frame": network.frame, "profile": network.profile, "nodes": network.nodes, "edges": network.edges,
+            "bounds": [south, west, north, east], "kinds": list(network.kinds), "attribution": network.attribution,
+            "changes": len(live.changes), "map_version": router.version}

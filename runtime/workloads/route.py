@@ -1,0 +1,145 @@
+"""Routes: ways, tables, reach and tours on a map that changes while it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...models.bundle import Bundle, TensorSpec
+from ...models.route.router import Router, open_map
+from ..errors import AisleError, Invalid
+from .route_answer import Seen, answer
+from .route_asks import Ask, AskPairs, AskUpdate, Found, FoundPairs, Refused
+from .route_live import CLOSE, NEVER, Change, LiveMap, due_in
+
+ROLES = ("map",)
+INPUTS = (
+    TensorSpec("NODES", "int32", (None, 2), optional=True), TensorSpec("PLACES", "float64", (None, 4), optional=True),
+    TensorSpec("CLOSE", "int32", (None,), optional=True), TensorSpec("CHANGE", "bytes", (1,), optional=True),
+    TensorSpec("FOR_S", "float64", (1,), optional=True),
+)
+OUTPUTS = (TensorSpec("COST_MS", "uint32", (None,)), TensorSpec("FIRST", "int32", (None,)),
+           TensorSpec("EDGES", "int32", (None,)), TensorSpec("VERSION", "int64", (1,)))
+
+
+class Engine(Protocol):
+    """What this workload may call; see runtime/engine.py."""
+
+    asset: Any
+
+    async def offload(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Run `fn` off the event loop."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Questions, answered in order. `batch`: a fault of one is its answer; otherwise it is the answer to all."""
+
+    asks: tuple[Ask, ...]
+    batch: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One answer for each question, and the map that they were asked of. `timings_ms` by stage."""
+
+    request: Request
+    found: tuple[Found, ...]
+    live: LiveMap
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A map that serves, and the robots seen on it."""
+
+    name: str
+    live: LiveMap
+    seen: Seen
+
+
+def load(bundle: Bundle) -> Asset:
+    """The map of a bundle, with its index of places made. BundleError says what is damaged."""
+    router: Router = open_map(bundle.root)
+    south, west, north, east = router.bounds()
+    router.nearest((south + north) / 2, (west + east) / 2)
+    sums = "".join(f"{name}{digest}" for name, digest in sorted(bundle.sha256.items()))
+    return Asset(bundle.name, LiveMap(router, hashlib.sha256(sums.encode()).hexdigest()[:16]), Seen())
+
+
+def restore(asset: Asset, state: Path) -> None:
+    """Take up the changes of this map that the folder `state` keeps, and keep later ones there."""
+    asset.live.keep_in(state / "routes" / f"{asset.name}.changes")
+
+
+def canary(asset: Asset) -> None:
+    """ValueError unless a way along one edge costs what the edge costs at most."""
+    router = asset.live.router
+    a = router.network.arrays
+    if not router.network.edges:
+        raise ValueError(f"map {asset.name!r} has no edges; build it again from a file with streets")
+    cost, tail, head = int(a["edge_cost"][0]), int(a["edge_tail"][0]), int(a["edge_head"][0])
+    got = router.cost(tail, head)
+    if got > cost and not router.changes():
+        raise ValueError(f"map {asset.name!r}: the way along edge 0 costs {got} ms; expected at most {cost}; build it again")
+
+
+async def run(request: Request, engine: Engine) -> Verdict:
+    """Answer all questions. Invalid, NotFound, TooLarge or Failed with a sentence."""
+    return await engine.offload(work, request, engine.asset)
+
+
+def work(request: Request, asset: Asset) -> Verdict:
+    """`run` on this thread."""
+    start = perf_counter()
+    found: list[Found] = []
+    for ask in request.asks:
+        try:
+            found.append(answer(asset.live, asset.seen, ask))
+        except AisleError as error:
+            if not request.batch:
+                raise
+            found.append(Refused(error.code, error.sentence))
+    return Verdict(request, tuple(found), asset.live, {"route": (perf_counter() - start) * 1e3})
+
+
+def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.ndarray]) -> Request:
+    """NODES or PLACES: pairs to route. CLOSE with CHANGE: close edges under that name first (none: end that change)."""
+    asks: list[Ask] = []
+    if ("CLOSE" in inputs) != ("CHANGE" in inputs) or ("FOR_S" in inputs and "CLOSE" not in inputs):
+        raise Invalid("expected the inputs CLOSE (edges) and CHANGE (a name) together, and FOR_S only with them")
+    if "CLOSE" in inputs:
+        asks.append(closing(inputs))
+    pairs = [inputs[name] for name in ("NODES", "PLACES") if name in inputs]
+    if len(pairs) == 2 or not (pairs or asks):
+        raise Invalid("expected one of the inputs NODES (int32 n x 2) and PLACES (float64 n x 4: latitude and longitude of "
+                      f"both ends), got {'both' if pairs else 'neither'}")
+    return Request((*asks, *(AskPairs(np.array(rows)) for rows in pairs)))
+
+
+def closing(inputs: Mapping[str, np.ndarray]) -> AskUpdate:
+    """The change that the tensors ask for."""
+    raw = inputs["CHANGE"][0]
+    name = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    if not 0 < len(name) <= 128:
+        raise Invalid(f"CHANGE: expected a name of 1 to 128 characters, got {len(name)}")
+    edges = tuple(inputs["CLOSE"].tolist())
+    if not edges:
+        return AskUpdate((), (name,))
+    due = due_in(float(inputs["FOR_S"][0])) if "FOR_S" in inputs else NEVER
+    return AskUpdate((Change(name, CLOSE, edges=edges, due_ns=due),))
+
+
+def to_tensors(verdict: Verdict) -> dict[str, np.ndarray]:
+    """The ways as OIP tensors: see FoundPairs; VERSION of the weights."""
+    empty = FoundPairs(np.empty(0, np.uint32), np.zeros(1, np.int32), np.empty(0, np.int32), verdict.live.router.version)
+    last = verdict.found[-1]
+    found = last if isinstance(last, FoundPairs) else empty
+    return {"COST_MS": found.costs_ms, "FIRST": found.first, "EDGES": found.edges,
+            "VERSION": np.array([found.version], np.int64)}

@@ -26,6 +26,7 @@ from .repository import Repository
 from .transports.http.access import read_token
 from .transports.http.context import Context
 from .transports.http.frame import Frame, Server
+from .transports.lane import Lane
 
 log = logging.getLogger("aisle.app")
 
@@ -52,6 +53,7 @@ class App:
         self.context = Context(config, self.repository, self.pool, state, token)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None
+        self.lane: Lane | None = None
         self.port = 0
 
     @staticmethod
@@ -79,6 +81,8 @@ class App:
             raise ConfigError(f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another "
                               "server.port (0 takes a free one)") from None
         self.port = self._runner.addresses[0][1]
+        if self.config.lane.socket:
+            self.lane = Lane(self.config.lane, self.context)
         self._spawn(self._models())
         health = self.config.health
         if health.canary_every_s:
@@ -126,9 +130,13 @@ class App:
         self.context.stopping.set()
         for task in self._tasks:
             task.cancel()
+        if self.lane is not None:
+            self.lane.stop_listening()
         until = time.monotonic() + self.config.server.drain_s
         while self.context.in_flight and time.monotonic() < until:   # noqa: ASYNC110 - seconds, once
             await asyncio.sleep(0.01)
+        if self.lane is not None:
+            self.lane.close()
         if self._runner is not None:
             await self._runner.cleanup()
         with contextlib.suppress(TimeoutError):

@@ -76,6 +76,19 @@ class HealthConfig:
 
 
 @dataclass(frozen=True)
+class LaneConfig:
+    """The local lane: clients on this machine that share memory with the server; see docs/lane.md."""
+
+    socket: str = key("", "Path of its Unix socket, 0600; empty: no lane. Linux only.")
+    users: tuple[str, ...] = key((), "Users beside the server's own who may connect, by name or number; the socket is then "
+                                 "0666 and who connects is asked of the kernel.")
+    max_connections: int = key(64, "Clients at once; one process may hold half of them.", least=2, most=4096)
+    max_slots: int = key(64, "Slots of one client, and so its requests under way.", least=1, most=1024)
+    max_client_mb: int = key(256, "MiB that one client may share.", least=1, most=1 << 20)
+    max_total_mb: int = key(1024, "MiB that all clients together may share.", least=1, most=1 << 20)
+
+
+@dataclass(frozen=True)
 class DeviceConfig:
     """What the machine offers."""
 
@@ -108,6 +121,7 @@ class Config:
     repository: RepositoryConfig = field(default_factory=RepositoryConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
+    lane: LaneConfig = field(default_factory=LaneConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
     log: LogConfig = field(default_factory=LogConfig)

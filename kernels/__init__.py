@@ -1,8 +1,9 @@
 """Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
 
+from . import shortest_path
 from ._op import Choice, choices
 from .diff import diff, find_shift
-from .heatmap import overlay, regions, smooth, top_mean
+from .heatmap import heatmap, overlay, regions, smooth, top_mean
 from .knn import knn
 from .letterbox import Placement, letterbox, placement, warp
 from .nms import nms
@@ -10,6 +11,6 @@ from .tint import tint
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "diff", "find_shift", "knn", "letterbox", "nms", "overlay", "placement", "regions",
-    "smooth", "tint", "top_mean", "warp", "warp_grid",
+    "Choice", "Placement", "choices", "diff", "find_shift", "heatmap", "knn", "letterbox", "nms", "overlay",
+    "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "warp", "warp_grid",
 ]

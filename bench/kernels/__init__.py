@@ -11,6 +11,7 @@ from ..report import Options, Row
 
 # An op's module offers `rows(options) -> Iterator[Row]`; each loads its peers only when it runs.
 OPS: dict[str, str] = {
+    "heatmap": "aisle.bench.kernels.heatmap:rows",
     "letterbox": "aisle.bench.kernels.letterbox:rows",
     "nms": "aisle.bench.kernels.nms:rows",
     "warp_grid": "aisle.bench.kernels.warp_grid:rows",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,8 +44,8 @@ def compared(case: str, boxes: np.ndarray, scores: np.ndarray, kinds: np.ndarray
     sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     ours = partial(nms, boxes[None], scores[None], out=out, iou=IOU, least=least,
                    classes=None if kinds is None else kinds[None])
-    peer = partial(cv2.dnn.NMSBoxes, sized, scores, least, IOU) if kinds is None else partial(
-        cv2.dnn.NMSBoxesBatched, sized, scores, kinds, least, IOU)
+    suppress: Any = cv2.dnn.NMSBoxes if kinds is None else cv2.dnn.NMSBoxesBatched
+    peer = partial(suppress, sized, scores, *(() if kinds is None else (kinds,)), least, IOU)
     found = interleaved({"ours": ours, "peer": peer}, time_s)
     same = np.array_equal(np.sort(out[out >= 0]), np.sort(np.ravel(peer())))
     note = f"{int((out >= 0).sum())} stay, {'the same as' if same else 'not all the same as'} the peer's"

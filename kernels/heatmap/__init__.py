@@ -10,13 +10,15 @@ from .. import _check
 from .._op import Op
 
 # Absolute and relative: float32 sums in another order; an overlay's channel may round to the other side.
-TOLERANCE = {"smooth": 1e-6, "top_mean": 1e-6, "regions": 0.0, "overlay": 1.0}
+TOLERANCE = {"smooth": 0.0, "top_mean": 1e-6, "regions": 0.0, "overlay": 1.0, "heatmap": 1e-6}
+MOST = 1 << 30         # cells
 TOP = 10               # cells that make the picture's score
 BLUR = (1.0, 2.0, 1.0)
 _smooth = Op(__package__, "smooth")
 _top_mean = Op(__package__, "top_mean")
 _regions = Op(__package__, "regions")
 _overlay = Op(__package__, "overlay")
+_heatmap = Op(__package__, "heatmap")
 
 
 def smooth(map: np.ndarray, *, out: np.ndarray) -> None:
@@ -64,6 +66,27 @@ def overlay(image: np.ndarray, map: np.ndarray, low: float, high: float, *, out:
     _overlay(image, map, float(low), float(high), out)
 
 
+def heatmap(map: np.ndarray, threshold: float, *, out: tuple[np.ndarray, np.ndarray], count: int = TOP) -> tuple[float, int]:
+    """All of an answer in one pass: smooth `map`, grow it, find its regions and its highest cells.
+
+    `map` float32 (h, w). `out` is a pair: float32 (H, W) takes the smoothed map grown bilinearly (half-pixel centres),
+    float32 (k, 6) its regions above `threshold`, as `regions` writes them. Returns the mean of the `count` highest cells
+    of the grown map, NaN where a cell of the smoothed one is not finite, and how many regions there are.
+    """
+    _check.array(map, "map", "float32", ("h", "w"))
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise ValueError(f"expected a pair of arrays, got {type(out).__name__} - at `out`")
+    grown = _check.array(out[0], "out[0]", "float32", ("H", "W"), writable=True)
+    found = _check.array(out[1], "out[1]", "float32", ("k", 6), writable=True)
+    _check.apart(grown, "out[0]", map=map, regions=found)
+    _check.apart(found, "out[1]", map=map)
+    if max(map.size, grown.size, map.shape[0] * grown.shape[1]) > MOST:
+        raise ValueError(f"expected at most {MOST} cells, got {map.shape} to {grown.shape} - at `map`")
+    bound, most = _check.number(threshold, "threshold", -3.4e38, 3.4e38), _check.number(count, "count", 1, 1 << 20)
+    score, regions_found = _heatmap(map, float(bound), int(most), grown, found)
+    return float(score), int(regions_found)
+
+
 def cases(rng: np.random.Generator) -> Iterator[dict]:
     """Calls that every variant must agree on: a cell, a row, a column, ties, plateaus, noise, islands."""
     maps = [np.ones((1, 1), np.float32), rng.random((1, 9), np.float32), rng.random((9, 1), np.float32),
@@ -73,8 +96,11 @@ def cases(rng: np.random.Generator) -> Iterator[dict]:
         yield {"function": "smooth", "map": map, "out": np.empty_like(map)}
         yield {"function": "top_mean", "map": map, "count": 7}
         yield {"function": "regions", "map": map, "threshold": 0.5, "out": np.zeros((8, 6), np.float32)}
+        for size in ((1, 1), (33, 70), (64, 128)):
+            yield {"function": "heatmap", "map": map, "threshold": 0.5, "count": 7,
+                   "out": (np.empty(size, np.float32), np.zeros((8, 6), np.float32))}
         image = rng.integers(0, 256, (31, 45, 3), dtype=np.uint8)
         yield {"function": "overlay", "image": image, "map": map, "low": 0.2, "high": 0.9, "out": np.empty_like(image)}
 
 
-__all__ = ["TOLERANCE", "TOP", "cases", "overlay", "regions", "smooth", "top_mean"]
+__all__ = ["TOLERANCE", "TOP", "cases", "heatmap", "overlay", "regions", "smooth", "top_mean"]

@@ -67,3 +67,16 @@ def overlay(image: np.ndarray, map: np.ndarray, low: float, high: float, out: np
     share = np.float32(0.65) * np.minimum(1, heat * 2)[..., None]
     colour = np.stack([np.zeros_like(heat), 255 * (1 - heat), np.full_like(heat, 255)], axis=2)
     out[:] = (image + share * (colour - image) + np.float32(0.5)).astype(np.uint8)
+
+
+def heatmap(map: np.ndarray, threshold: float, count: int, grown: np.ndarray, found: np.ndarray) -> tuple[float, int]:
+    """See the package: the same float32 operations in the same order, so that cells fall on the same side."""
+    smoothed = np.empty_like(map)
+    with np.errstate(over="ignore", invalid="ignore"):
+        smooth(map, smoothed)
+        y0, y1, fy = _along(map.shape[0], grown.shape[0])
+        x0, x1, fx = _along(map.shape[1], grown.shape[1])
+        wide = smoothed[:, x0] + fx * (smoothed[:, x1] - smoothed[:, x0])
+        grown[:] = wide[y0] + fy[:, None] * (wide[y1] - wide[y0])
+    score = top_mean(grown, count) if np.isfinite(smoothed).all() else float("nan")
+    return score, regions(grown, threshold, found)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._cuda import DeviceArray
+
 Shape = Sequence[int | str | None]
 
 
@@ -17,9 +19,10 @@ def _words(dtype: str, shape: Sequence[int | str | None]) -> str:
 def array(value: object, name: str, dtype: str, shape: Shape, *, writable: bool = False) -> np.ndarray:
     """`value`, if it is a C-contiguous ndarray of `dtype` and `shape`; ValueError with expected, got and place otherwise.
 
+    A DeviceArray passes alike: for shape and dtype it is one (`apart` sees to it that all of a call live in one place).
     In `shape` a number must match, None is any length, and text is any length from 1, named for the sentence.
     """
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, (np.ndarray, DeviceArray)):
         raise ValueError(f"expected {_words(dtype, shape)}, got {type(value).__name__} - at `{name}`")
     fits = len(shape) == value.ndim and all(
         got == want if isinstance(want, int) else want is None or got > 0
@@ -27,17 +30,34 @@ def array(value: object, name: str, dtype: str, shape: Shape, *, writable: bool 
     if value.dtype != np.dtype(dtype) or not fits:
         raise ValueError(f"expected {_words(dtype, shape)}, got {_words(str(value.dtype), value.shape)} - at `{name}`")
     if not (value.flags.c_contiguous and value.flags.aligned):
-        raise ValueError(f"expected a C-contiguous array, got strides {value.strides} - at `{name}`; "
+        raise ValueError(f"expected a C-contiguous array, got strides {getattr(value, 'strides', None)} - at `{name}`; "
                          "pass np.ascontiguousarray of it")
     if writable and not value.flags.writeable:
         raise ValueError(f"expected a writable array, got a read-only one - at `{name}`")
-    return value
+    return value   # type: ignore[return-value]
+
+
+def is_array(value: object) -> bool:
+    """Whether it is an array, in host memory or on a device."""
+    return isinstance(value, (np.ndarray, DeviceArray))
+
+
+def _place(value: object) -> str:
+    return "on the device" if isinstance(value, DeviceArray) else "in host memory"
+
+
+def _touch(a: object, b: object) -> bool:
+    if isinstance(a, DeviceArray) and isinstance(b, DeviceArray):
+        return a.address < b.address + b.nbytes and b.address < a.address + a.nbytes
+    return np.may_share_memory(a, b)
 
 
 def apart(out: np.ndarray, name: str, **others: np.ndarray | None) -> None:
-    """ValueError if the memory of `out` touches that of another argument: a kernel reads while it writes."""
+    """ValueError if another argument touches the memory of `out` (a kernel reads while it writes), or lives elsewhere."""
     for other, value in others.items():
-        if value is not None and np.may_share_memory(out, value):
+        if value is not None and isinstance(out, DeviceArray) != isinstance(value, DeviceArray):
+            raise ValueError(f"expected an array {_place(out)}, where `{name}` is, got one {_place(value)} - at `{other}`")
+        if value is not None and _touch(out, value):
             raise ValueError(f"expected memory of its own, got memory shared with `{other}` - at `{name}`")
 
 

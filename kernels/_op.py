@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from ._cuda import DeviceArray
+
 VARIABLE = "AISLE_KERNELS"
 VARIANTS = ("reference", "fast")
 
@@ -23,9 +25,10 @@ class Choice:
 
 
 class Op:
-    """One function with a plain version (`reference.py`) and perhaps a quick one (`fast.pyx`, compiled).
+    """One function with a plain version (`reference.py`), perhaps a quick one (`fast.pyx`, compiled) and one for CUDA.
 
-    `package` is the op's folder as a package, `function` the name in both modules.
+    `package` is the op's folder as a package, `function` the name in its modules. The last argument decides where it
+    runs: `out`, or what stands for it. On a device that is `device.py`, which launches the kernels of `fast.cu`.
     """
 
     table: dict[str, Op] = {}   # noqa: RUF012  every op that was imported; filled at import, never after
@@ -35,11 +38,14 @@ class Op:
         folder = package.rsplit(".", 1)[-1]
         self.name = folder if folder == function else f"{folder}.{function}"
         self._run: Callable[..., Any] | None = None
+        self._launch: Callable[..., Any] | None = None
         self._choice: Choice | None = None
         self.table[self.name] = self
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the chosen implementation on arguments that were checked."""
+        if type(arguments[-1]) is DeviceArray:
+            return (self._launch or self._find_launch())(*arguments)
         run = self._run if self._run is not None else self._choose()
         return run(*arguments)
 
@@ -64,6 +70,21 @@ class Op:
             return import_module(".fast", self.package), ""
         except ImportError as error:
             return None, f"{self.package.rpartition('.')[2]}/fast is not built here ({error}); run `make setup`"
+
+    def has_device(self) -> bool:
+        """Whether the op takes arrays on a device."""
+        try:
+            return hasattr(import_module(".device", self.package), self.function)
+        except ModuleNotFoundError:
+            return False
+
+    def _find_launch(self) -> Callable[..., Any]:
+        if not self.has_device():
+            raise ValueError(f"expected arrays in host memory, got one on the device - at `{self.name}`, "
+                             "which has no CUDA version; copy them with .host()")
+        found: Callable[..., Any] = getattr(import_module(".device", self.package), self.function)
+        self._launch = found
+        return found
 
     def _choose(self) -> Callable[..., Any]:
         wish = forced()

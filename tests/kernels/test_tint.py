@@ -61,7 +61,8 @@ def test_gloss_lifts_only_what_is_lighter_than_the_base() -> None:
 
 @pytest.mark.parametrize(("changed", "place"), [
     ({"base": (101, 0, 0)}, "base"), ({"target": (0, 129, 0)}, "target"), ({"target": None}, "target"),
-    ({"base": "abc"}, "base"), ({"base": (1, 2)}, "base"), ({"base": (float("nan"), 0, 0)}, "base"), ({"keep": 1.5}, "keep"), ({"gloss": -1}, "gloss"),
+    ({"base": "abc"}, "base"), ({"base": (1, 2)}, "base"), ({"base": (float("nan"), 0, 0)}, "base"),
+    ({"keep": 1.5}, "keep"), ({"gloss": -1}, "gloss"),
     ({"strength": float("inf")}, "strength"), ({"mask": np.zeros((4, 5), np.uint8)}, "mask"),
 ])
 def test_what_does_not_fit_is_a_sentence(changed: dict, place: str) -> None:

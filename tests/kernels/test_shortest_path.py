@@ -153,7 +153,7 @@ def test_a_damaged_topology_is_refused(name: str, spoil: object) -> None:
     case = CASES[-1]
     topology = fast.build(case["tail"], case["head"], case["x"], case["y"])
     topology[name] = np.ascontiguousarray(spoil(topology[name]), np.int32)
-    with pytest.raises(ValueError, match="build (the map|it) again"):
+    with pytest.raises(ValueError, match="again"):
         fast.Engine(topology, len(case["x"]), case["weights"])
 
 

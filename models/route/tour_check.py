@@ -72,12 +72,13 @@ def walk(problem: Problem, robot: int, tour: tuple[int, ...]) -> Walked:
             break
         total, arrive, level, here = total + leg, now + took, level - leg, item.place
         if machine.reach and level < 0:
-            faults.append(f"{who}: its battery is empty {-level} before {item.name!r}")
+            faults.append(f"{who}: its battery is empty {problem.far(-level)} before {item.name!r}")
         if visit >= 0:
             stop = problem.stops[visit]
             begin = max(arrive, stop.early)
             if begin > stop.late:
-                faults.append(f"{who} reaches stop {stop.name!r} at {begin}, {begin - stop.late} after its window ends")
+                faults.append(f"{who} reaches stop {stop.name!r} at {problem.time(begin)}, "
+                              f"{problem.time(begin - stop.late)} after its window ends")
             now = begin + stop.service
             carried = after(problem, visit, carried)
             faults += hold_fault(problem, robot, carried, f"after stop {stop.name!r}")
@@ -101,9 +102,11 @@ def homeward(problem: Problem, robot: int, here: int, now: int, level: int,
     if leg >= UNREACHABLE or back >= UNREACHABLE:
         return back, [*faults, f"robot {machine.name!r}: there is no way to the end of its tour"]
     if machine.reach and level < leg:
-        faults = [*faults, f"robot {machine.name!r}: its battery is empty {leg - level} before the end of its tour"]
+        faults = [*faults, f"robot {machine.name!r}: its battery is empty {problem.far(leg - level)} before the end "
+                           "of its tour"]
     if back > machine.late:
-        faults = [*faults, f"robot {machine.name!r} is back at {back}, {back - machine.late} after its shift ends"]
+        faults = [*faults, f"robot {machine.name!r} is back at {problem.time(back)}, "
+                           f"{problem.time(back - machine.late)} after its shift ends"]
     return back, faults
 
 

@@ -93,6 +93,8 @@ class Problem:
     chargers: tuple[Charger, ...] = ()
     per_distance: int = 1
     per_duration: int = 0
+    second: int = 1          # units of time in a second, and of distance in a metre, for sentences; 1: bare numbers
+    metre: int = 1
 
     def __post_init__(self) -> None:
         fault = mistake(self)
@@ -105,6 +107,14 @@ class Problem:
         made = self.per_distance * self.distance + self.per_duration * self.duration
         made[(self.distance >= UNREACHABLE) | (self.duration >= UNREACHABLE)] = UNREACHABLE
         return made
+
+    def time(self, value: int) -> str:
+        """A time as people read it."""
+        return f"{value / self.second:.6g} s" if self.second > 1 else str(value)
+
+    def far(self, value: int) -> str:
+        """A distance as people read it."""
+        return f"{value / self.metre:.6g} m" if self.metre > 1 else str(value)
 
     @cached_property
     def dimensions(self) -> int:

@@ -32,8 +32,8 @@ def replan(before: Problem, old: Plan, now: Problem, budget_s: float, *, slack: 
         return Replanned(old, (), 1.0)
     careful = settle(now, [old.stops(r) for r in range(len(now.robots))])
     plans = [careful]
-    if budget_s > 0 and touched and missing() is None:
-        plans.append(searched(now, careful, touched, budget_s, seed))
+    if budget_s > 0 and missing() is None:      # what waits for a place may go to any robot
+        plans.append(searched(now, careful, range(len(now.robots)) if old.unserved else touched, budget_s, seed))
     most = min(len(plan.unserved) for plan in plans)
     plans = [plan for plan in plans if len(plan.unserved) == most]
     bound = (1 + slack) * min(cost_of(now, plan) for plan in plans)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +14,15 @@ from ..errors import Invalid, TooLarge
 from ..served import Served
 from ..workloads import route_asks as asks
 from ..workloads.route import Request, Verdict
-from ..workloads.route_asks import Where
 from ..workloads.route_live import CLOSE, NEVER, OPEN, SPEED, Change, due_in
+from ..workloads.route_tours import AskReplan, AskTour
 from . import Codec, Decode, Payload
 from .fields import Fields, short
+from .route_places import limit, place_of, where
 from .route_told import BINARY, about, packed, told
+from .route_tours import ask_replan, ask_tour
 
+Asked = asks.Ask | AskTour | AskReplan
 SHAPES = ("geojson", "polyline", "none")
 MAX_BATCH = 10_000
 PAIRS: dict[str, tuple[np.dtype[Any], int]] = {"nodes": (np.dtype("<i4"), 2), "places": (np.dtype("<f8"), 4)}
@@ -65,41 +67,13 @@ def pairs(payload: Payload) -> asks.AskPairs:
     return asks.AskPairs(rows, payload.options.get("paths", "1") != "0")
 
 
-def ask(table: Any, place: str) -> asks.Ask:
+def ask(table: Any, place: str) -> Asked:
     """One question; its `type` says which, a route where it has none."""
     fields = Fields(table, place)
     kind = fields.choice("type", tuple(KINDS), "route")
     made = KINDS[kind](fields)
     fields.done()
     return made
-
-
-def where(value: Any, place: str) -> Where:
-    """A place: {"lat", "lon"}, on plane maps {"x", "y"}, or {"node"}."""
-    fields = Fields(value, place)
-    if "node" in fields.table:
-        node = fields.whole("node", least=-2**31)
-        fields.done()
-        return node
-    one, two = ("y", "x") if "x" in fields.table else ("lat", "lon")
-    found = coordinate(fields, one), coordinate(fields, two)
-    fields.done()
-    return found
-
-
-def place_of(fields: Fields, name: str) -> Where:
-    """The place in a field."""
-    return where(fields.raw(name, expected="a place"), fields.at(name))
-
-
-def coordinate(fields: Fields, name: str) -> float:
-    """A number that the map judges: it says more of a wrong one than that it is wrong."""
-    value = fields.raw(name, expected='a number; a place is {"lat": .., "lon": ..}, {"x": .., "y": ..} or {"node": ..}')
-    if value is None:
-        return math.nan          # what JavaScript makes of NaN
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise fields.wrong(name, "a number")
-    return float(value)
 
 
 def moment(fields: Fields, name: str) -> float | None:
@@ -114,11 +88,6 @@ def moment(fields: Fields, name: str) -> float | None:
     if made.tzinfo is None:
         raise fields.wrong(name, "a time with its offset, such as +00:00 or Z at the end")
     return made.timestamp()
-
-
-def limit(fields: Fields) -> float:
-    """How far a place may lie from the network, m."""
-    return fields.number("limit_m", 500.0, 0, 100_000)
 
 
 def ask_route(fields: Fields) -> asks.Ask:
@@ -225,9 +194,9 @@ def robot(value: Any, place: str) -> tuple[str, float, float]:
     return made
 
 
-KINDS: dict[str, Callable[[Fields], asks.Ask]] = {
+KINDS: dict[str, Callable[[Fields], Asked]] = {
     "route": ask_route, "table": ask_table, "nearest": ask_nearest, "reach": ask_reach, "update": ask_update,
-    "changes": ask_changes, "draw": ask_draw, "robots": ask_robots,
+    "changes": ask_changes, "draw": ask_draw, "robots": ask_robots, "tour": ask_tour, "replan": ask_replan,
 }
 
 

@@ -16,13 +16,15 @@ from ...models.route.network import INF, Network
 from ...models.route.router import Alternative, Place, Reach, Route
 from ..workloads import route_asks as asks
 from ..workloads.route_live import NEVER, Change, LiveMap
+from ..workloads.route_tours import FoundTour
 from .route_lines import areas, cells_of, geojson_line, lines, polyline
+from .route_tours import told_tour
 
 BINARY = "application/octet-stream"
 DIGITS = {"wgs84": 6, "plane": 2}      # 0.1 m and 1 cm
 
 
-def told(found: asks.Found, live: LiveMap) -> dict[str, Any]:
+def told(found: asks.Found | FoundTour, live: LiveMap) -> dict[str, Any]:
     """One answer."""
     return HOW[type(found)](found, live)
 
@@ -167,7 +169,7 @@ def told_refused(found: asks.Refused, live: LiveMap) -> dict[str, Any]:
 HOW: dict[type, Callable[[Any, LiveMap], dict[str, Any]]] = {
     asks.FoundRoute: told_route, asks.FoundTable: told_table, asks.FoundPairs: told_pairs, asks.FoundNearest: told_nearest,
     asks.FoundReach: told_reach, asks.FoundChanges: told_changes, asks.FoundDraw: told_draw, asks.FoundRobots: told_robots,
-    asks.Refused: told_refused,
+    asks.Refused: told_refused, FoundTour: told_tour,
 }
 
 

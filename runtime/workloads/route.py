@@ -17,6 +17,7 @@ from ..errors import AisleError, Invalid
 from .route_answer import Seen, answer
 from .route_asks import Ask, AskPairs, AskUpdate, Found, FoundPairs, Refused
 from .route_live import CLOSE, NEVER, Change, LiveMap, due_in
+from .route_tours import AskReplan, AskTour, FoundTour, Planner
 
 ROLES = ("map",)
 INPUTS = (
@@ -41,7 +42,7 @@ class Engine(Protocol):
 class Request:
     """Questions, answered in order. `batch`: a fault of one is its answer; otherwise it is the answer to all."""
 
-    asks: tuple[Ask, ...]
+    asks: tuple[Ask | AskTour | AskReplan, ...]
     batch: bool = False
 
 
@@ -50,18 +51,19 @@ class Verdict:
     """One answer for each question, and the map that they were asked of. `timings_ms` by stage."""
 
     request: Request
-    found: tuple[Found, ...]
+    found: tuple[Found | FoundTour, ...]
     live: LiveMap
     timings_ms: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A map that serves, and the robots seen on it."""
+    """A map that serves, the robots seen on it and the tours planned on it."""
 
     name: str
     live: LiveMap
     seen: Seen
+    planner: Planner
 
 
 def load(bundle: Bundle) -> Asset:
@@ -70,7 +72,8 @@ def load(bundle: Bundle) -> Asset:
     south, west, north, east = router.bounds()
     router.nearest((south + north) / 2, (west + east) / 2)
     sums = "".join(f"{name}{digest}" for name, digest in sorted(bundle.sha256.items()))
-    return Asset(bundle.name, LiveMap(router, hashlib.sha256(sums.encode()).hexdigest()[:16]), Seen())
+    live = LiveMap(router, hashlib.sha256(sums.encode()).hexdigest()[:16])
+    return Asset(bundle.name, live, Seen(), Planner(live))
 
 
 def restore(asset: Asset, state: Path) -> None:
@@ -92,21 +95,46 @@ def canary(asset: Asset) -> None:
 
 async def run(request: Request, engine: Engine) -> Verdict:
     """Answer all questions. Invalid, NotFound, TooLarge or Failed with a sentence."""
-    return await engine.offload(work, request, engine.asset)
+    if not any(isinstance(ask, (AskTour, AskReplan)) for ask in request.asks):
+        return await engine.offload(work, request, engine.asset)
+    start = perf_counter()
+    found: list[Found | FoundTour] = []
+    for ask in request.asks:
+        try:
+            found.append(await one(ask, engine))
+        except AisleError as error:
+            found.append(refused(error, request.batch))
+    return Verdict(request, tuple(found), engine.asset.live, {"route": (perf_counter() - start) * 1e3})
+
+
+async def one(ask: Ask | AskTour | AskReplan, engine: Engine) -> Found | FoundTour:
+    """One answer; tours are searched elsewhere meanwhile."""
+    asset: Asset = engine.asset
+    if isinstance(ask, AskTour):
+        return await asset.planner.tour(ask, engine.offload)
+    if isinstance(ask, AskReplan):
+        return await asset.planner.replan(ask, engine.offload)
+    return await engine.offload(answer, asset.live, asset.seen, ask)
 
 
 def work(request: Request, asset: Asset) -> Verdict:
-    """`run` on this thread."""
+    """`run` on this thread, for questions without tours."""
     start = perf_counter()
-    found: list[Found] = []
+    found: list[Found | FoundTour] = []
     for ask in request.asks:
+        assert not isinstance(ask, (AskTour, AskReplan))
         try:
             found.append(answer(asset.live, asset.seen, ask))
         except AisleError as error:
-            if not request.batch:
-                raise
-            found.append(Refused(error.code, error.sentence))
+            found.append(refused(error, request.batch))
     return Verdict(request, tuple(found), asset.live, {"route": (perf_counter() - start) * 1e3})
+
+
+def refused(error: AisleError, batch: bool) -> Refused:
+    """The fault of one question as its answer in a batch; raised where it is the only one."""
+    if not batch:
+        raise error
+    return Refused(error.code, error.sentence)
 
 
 def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.ndarray]) -> Request:

@@ -1,6 +1,7 @@
 """Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
 
 from . import shortest_path
+from ._cuda import missing as cuda_missing
 from ._op import Choice, choices
 from .diff import diff, find_shift
 from .heatmap import heatmap, overlay, regions, smooth, top_mean
@@ -8,9 +9,10 @@ from .knn import knn
 from .letterbox import Placement, letterbox, placement, warp
 from .nms import nms
 from .tint import tint
+from .topk import topk
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "diff", "find_shift", "heatmap", "knn", "letterbox", "nms", "overlay",
-    "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "warp", "warp_grid",
+    "Choice", "Placement", "choices", "cuda_missing", "diff", "find_shift", "heatmap", "knn", "letterbox", "nms", "overlay",
+    "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk", "warp", "warp_grid",
 ]

@@ -1,0 +1,66 @@
+"""The best rows of a catalogue for a query by inner product, exact, without those that are blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .. import _check
+from .._op import Op
+
+TOLERANCE = 1e-5       # of float32 scores, whose sums run in another order; whole numbers have the same bits everywhere
+MAX_DEPTH = 4096
+_topk = Op(__package__, "topk")
+
+
+def topk(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.ndarray],
+         blocked: np.ndarray | None = None) -> None:
+    """Write the ids and scores of the k rows of `table` with the greatest inner product with each query, best first.
+
+    `queries` (q, d) and `table` (n, d) are both int8 or both float32, d at most 4096; `out` is (ids int32 (q, k),
+    scores (q, k)), scores int32 for int8 and float32 for float32; k may be greater than n. `blocked` uint8
+    ((n + 7) // 8,) is a bitmap: where bit i % 8 of byte i // 8 is 1, row i is left out. Equal scores: the lower id
+    first. Where too few rows remain, the id is -1 and the score the least that the type has (-inf). A float score that
+    is NaN or -inf is never listed. The table is read once for all queries. ValueError says what does not fit.
+    """
+    dtype = "float32" if isinstance(table, np.ndarray) and table.dtype == np.float32 else "int8"
+    _check.array(table, "table", dtype, ("n", "d"))
+    n, d = table.shape
+    _check.array(queries, "queries", dtype, ("q", d))
+    if d > MAX_DEPTH:
+        raise ValueError(f"expected at most {MAX_DEPTH} values a row, got {d} - at `table`")
+    if n >= 1 << 31:
+        raise ValueError(f"expected at most {(1 << 31) - 1} rows, got {n} - at `table`")
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise ValueError(f"expected a tuple of two arrays (ids, scores), got {type(out).__name__} - at `out`")
+    ids, scores = out
+    _check.array(ids, "out[0]", "int32", (len(queries), "k"), writable=True)
+    _check.array(scores, "out[1]", "int32" if dtype == "int8" else dtype, ids.shape, writable=True)
+    if blocked is not None:
+        _check.array(blocked, "blocked", "uint8", ((n + 7) // 8,))
+    _check.apart(ids, "out[0]", queries=queries, table=table, blocked=blocked, scores=scores)
+    _check.apart(scores, "out[1]", queries=queries, table=table, blocked=blocked)
+    _topk(queries, table, blocked, ids, scores)
+
+
+def cases(rng: np.random.Generator) -> Iterator[dict]:
+    """Arguments, `out` included, that every variant must agree on: small, odd, all ties, all blocked, extreme, real."""
+    def case(queries: np.ndarray, table: np.ndarray, k: int, share: float | None = None) -> dict:
+        blocked = None if share is None else np.packbits(rng.random(len(table)) < share, bitorder="little")
+        kind = np.float32 if table.dtype == np.float32 else np.int32
+        out = (np.empty((len(queries), k), np.int32), np.empty((len(queries), k), kind))
+        return {"queries": queries, "table": table, "out": out, "blocked": blocked}
+    for q, n, d, k in ((1, 1, 1, 1), (2, 3, 5, 4), (1, 17, 63, 3), (3, 33, 64, 33), (2, 130, 65, 10), (1, 1100, 32, 7),
+                       (4, 2100, 64, 10), (2, 300, 200, 300)):
+        codes, whole = rng.integers(-128, 128, (q + n, d), dtype=np.int8), rng.integers(-3, 4, (q + n, d))
+        for share in (None, 0.0, 0.5, 1.0):
+            yield case(codes[:q], codes[q:], k, share)
+            yield case(whole[:q].astype(np.float32), whole[q:].astype(np.float32), k, share)
+        real = rng.standard_normal((q + n, d), np.float32)
+        yield case(real[:q], real[q:], k)
+    yield case(np.full((2, 64), -128, np.int8), np.full((50, 64), -128, np.int8), 10, 0.3)
+    yield case(np.full((1, MAX_DEPTH), -128, np.int8), rng.integers(-128, 128, (40, MAX_DEPTH), dtype=np.int8), 5)
+
+
+__all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "topk"]

@@ -1,0 +1,61 @@
+"""The quick version of `topk`: scores of many rows at once, a heap for the few that count; VNNI where the CPU has it."""
+
+from libc.stdint cimport int8_t, int32_t, uint8_t
+
+cdef extern from "core.h" nogil:
+    int aisle_level()
+    void best_int8(const int8_t*, const int8_t*, const uint8_t*, long, int, int, int, int, int32_t*, int32_t*)
+    void best_float(const float*, const float*, const uint8_t*, long, int, int, int, int, int32_t*, float*)
+
+cdef int LEVEL = aisle_level()
+cdef str REFUSED = "topk was called with arguments that its check refuses; call kernels.topk"
+
+
+def level() -> str:
+    """The instruction set in use."""
+    return {0: "base", 2: "avx2", 4: "avx512-vnni"}[LEVEL]
+
+
+def levels() -> list:
+    """Every instruction set that this CPU can run, for tests: numbers for `use`."""
+    return [n for n in (0, 2, 4) if n <= LEVEL]
+
+
+cdef bint _fits(Py_ssize_t n, Py_ssize_t d, Py_ssize_t q, Py_ssize_t qd, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t srows,
+                Py_ssize_t sk):
+    return 1 <= n < 1 << 31 and 1 <= d <= 4096 and 1 <= q < 1 << 31 and qd == d and rows == q and srows == q and sk == k \
+        and 1 <= k < 1 << 31
+
+
+def topk(queries not None, table not None, blocked, int32_t[:, ::1] ids not None, scores not None, int use=-1):
+    """See the package; arguments are checked there. `use` takes one of `levels()` instead of the best."""
+    cdef const uint8_t[::1] bits
+    cdef const uint8_t* marks = <const uint8_t*>0
+    cdef int chosen = LEVEL if use < 0 or use > LEVEL else use
+    if blocked is not None:
+        bits = blocked
+        if bits.shape[0] != (len(table) + 7) // 8 or bits.shape[0] < 1:
+            raise ValueError(REFUSED)
+        marks = &bits[0]
+    if table.dtype.char == "b":
+        _whole(queries, table, marks, ids, scores, chosen)
+    else:
+        _float(queries, table, marks, ids, scores, chosen)
+
+
+cdef _whole(const int8_t[:, ::1] queries, const int8_t[:, ::1] table, const uint8_t* blocked, int32_t[:, ::1] ids,
+            int32_t[:, ::1] scores, int use):
+    cdef Py_ssize_t n = table.shape[0], d = table.shape[1], q = queries.shape[0], k = ids.shape[1]
+    if not _fits(n, d, q, queries.shape[1], ids.shape[0], k, scores.shape[0], scores.shape[1]):
+        raise ValueError(REFUSED)
+    with nogil:
+        best_int8(&queries[0, 0], &table[0, 0], blocked, n, q, d, k, use, &ids[0, 0], &scores[0, 0])
+
+
+cdef _float(const float[:, ::1] queries, const float[:, ::1] table, const uint8_t* blocked, int32_t[:, ::1] ids,
+            float[:, ::1] scores, int use):
+    cdef Py_ssize_t n = table.shape[0], d = table.shape[1], q = queries.shape[0], k = ids.shape[1]
+    if not _fits(n, d, q, queries.shape[1], ids.shape[0], k, scores.shape[0], scores.shape[1]):
+        raise ValueError(REFUSED)
+    with nogil:
+        best_float(&queries[0, 0], &table[0, 0], blocked, n, q, d, k, use, &ids[0, 0], &scores[0, 0])

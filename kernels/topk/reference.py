@@ -1,0 +1,21 @@
+"""The plain version of `topk`, in NumPy: the truth that every other variant is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def topk(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, ids: np.ndarray, scores: np.ndarray) -> None:
+    """See the package."""
+    whole = table.dtype == np.int8
+    lowest = np.iinfo(np.int32).min if whole else -np.inf
+    free = np.ones(len(table), bool)
+    if blocked is not None:
+        free = np.unpackbits(blocked, count=len(table), bitorder="little") == 0
+    ids[:], scores[:] = -1, lowest
+    for row, query in enumerate(queries):
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = table.astype(np.int32) @ query.astype(np.int32) if whole else table @ query
+        listed = np.flatnonzero(free & (found > lowest))
+        best = listed[np.argsort(-found[listed], kind="stable")][:ids.shape[1]]
+        ids[row, :len(best)], scores[row, :len(best)] = best, found[best]

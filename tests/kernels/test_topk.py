@@ -1,0 +1,92 @@
+"""`topk`: every instruction set against NumPy on drawn input, ties, the bitmap, and what does not fit."""
+
+import numpy as np
+import pytest
+from aisle.kernels.topk import MAX_DEPTH, reference, topk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+fast = pytest.importorskip("aisle.kernels.topk.fast")
+
+
+def empty(q: int, k: int, kind: str = "int32") -> tuple[np.ndarray, np.ndarray]:
+    return np.full((q, k), 77, np.int32), np.full((q, k), 77, kind)
+
+
+def bitmap(blocked: np.ndarray) -> np.ndarray:
+    return np.packbits(blocked, bitorder="little")
+
+
+@settings(deadline=None, max_examples=120)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 400), st.integers(1, 140), st.integers(1, 40),
+       st.sampled_from([1, 3, 127]), st.floats(0, 1), st.booleans())
+def test_every_instruction_set_lists_the_same_rows(seed: int, q: int, n: int, d: int, k: int, reach: int, share: float,
+                                                   floats: bool) -> None:
+    """Whole numbers as floats too: their sums are exact in any order, and small ones give many ties."""
+    rng = np.random.default_rng(seed)
+    kind = np.float32 if floats else np.int8
+    queries, table = (rng.integers(-reach - 1, reach + 1, (rows, d)).astype(kind) for rows in (q, n))
+    blocked = bitmap(rng.random(n) < share) if seed % 2 else None
+    want = empty(q, k, "float32" if floats else "int32")
+    reference.topk(queries, table, blocked, *want)
+    for level in fast.levels():
+        got = empty(q, k, "float32" if floats else "int32")
+        fast.topk(queries, table, blocked, *got, level)
+        np.testing.assert_array_equal(got[0], want[0], f"level {level}")
+        np.testing.assert_array_equal(got[1], want[1], f"level {level}")
+
+
+def test_equal_scores_come_by_id_and_blocked_rows_do_not_come() -> None:
+    table = np.ones((100, 64), np.int8)
+    blocked = np.zeros(100, bool)
+    blocked[[0, 2, 3, 17]] = True
+    out = empty(1, 5)
+    topk(np.ones((1, 64), np.int8), table, out=out, blocked=bitmap(blocked))
+    assert out[0].tolist() == [[1, 4, 5, 6, 7]] and (out[1] == 64).all()
+
+
+def test_where_too_few_rows_remain_the_rest_is_minus_one() -> None:
+    blocked = np.ones(9, bool)
+    blocked[[3, 8]] = False
+    out = empty(2, 4)
+    topk(np.eye(2, 5, dtype=np.int8), np.full((9, 5), -7, np.int8), out=out, blocked=bitmap(blocked))
+    assert out[0].tolist() == [[3, 8, -1, -1]] * 2
+    assert out[1].tolist() == [[-7, -7, -(2**31), -(2**31)]] * 2
+
+
+def test_nan_and_minus_infinity_are_never_listed() -> None:
+    table = np.array([[np.nan], [-np.inf], [2], [np.inf], [-3]], np.float32).repeat(40, 1)
+    for variant in (reference.topk, fast.topk):
+        out = empty(1, 5, "float32")
+        variant(np.ones((1, 40), np.float32), table, None, *out)
+        assert out[0].tolist() == [[3, 2, 4, -1, -1]] and out[1][0, :3].tolist() == [np.inf, 80, -120]
+
+
+def test_the_deepest_and_most_extreme_rows_do_not_overflow() -> None:
+    for value, other in ((-128, -128), (-128, 127), (127, 127)):
+        queries, table = np.full((1, MAX_DEPTH), value, np.int8), np.full((20, MAX_DEPTH), other, np.int8)
+        for level in fast.levels():
+            out = empty(1, 1)
+            fast.topk(queries, table, None, *out, level)
+            assert out[0][0, 0] == 0 and out[1][0, 0] == value * other * MAX_DEPTH
+
+
+@pytest.mark.parametrize(("changed", "place"), [
+    ({"queries": np.zeros((1, 5), np.int8)}, "queries"), ({"queries": np.zeros((1, 8), np.float32)}, "queries"),
+    ({"table": np.zeros((0, 8), np.int8)}, "table"), ({"table": np.zeros((30, 8), np.int16)}, "table"),
+    ({"table": np.zeros((30, MAX_DEPTH + 1), np.int8), "queries": np.zeros((1, MAX_DEPTH + 1), np.int8)}, "table"),
+    ({"out": None}, "out"), ({"out": empty(1, 3)[0]}, "out"), ({"out": (*empty(1, 3), 1)}, "out"),
+    ({"out": empty(2, 3)}, r"out\[0\]"), ({"out": empty(1, 0)}, r"out\[0\]"), ({"out": empty(1, 3, "float32")}, r"out\[1\]"),
+    ({"out": (empty(1, 3)[0], empty(1, 4)[1])}, r"out\[1\]"), ({"blocked": np.zeros(3, np.uint8)}, "blocked"),
+    ({"blocked": np.zeros(30, bool)}, "blocked"),
+])
+def test_what_does_not_fit_is_a_sentence(changed: dict, place: str) -> None:
+    given_ = {"queries": np.zeros((1, 8), np.int8), "table": np.zeros((30, 8), np.int8), "out": empty(1, 3)} | changed
+    with pytest.raises(ValueError, match=f"expected .* got .* - at `{place}`"):
+        topk(**given_)
+
+
+def test_ids_and_scores_need_memory_of_their_own() -> None:
+    both = np.zeros((1, 3), np.int32)
+    with pytest.raises(ValueError, match="memory of its own"):
+        topk(np.zeros((1, 8), np.int8), np.zeros((30, 8), np.int8), out=(both, both))

@@ -79,8 +79,9 @@ class Build(build_ext):
             print("no CUDA kernels are built:", "AISLE_CUDA says so" if compiler else "nvcc was not found")
             return
         root = ROOT if self.inplace else Path(self.build_lib) / "aisle"
+        sources = sorted((ROOT / "kernels").glob("*/fast.cu"))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda source: self.fatbin(compiler, numbers, source, root), sorted((ROOT / "kernels").glob("*/fast.cu"))))
+            list(pool.map(lambda source: self.fatbin(compiler, numbers, source, root), sources))
 
     def fatbin(self, compiler: str, numbers: list[int], source: Path, root: Path) -> None:
         """One op; nothing where its fatbin is newer than all it is made of."""

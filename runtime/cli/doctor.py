@@ -42,7 +42,7 @@ def examine() -> dict[str, Any]:
     backends = {name: make_backend(name).missing() or "works" for name in BACKENDS}
     return {"aisle": __version__, "machine": asdict(probe()), "packages": packages, "backends": backends,
             "kernels": {name: f"{c.variant} ({c.level}): {c.reason}" for name, c in kernels.choices().items()},
-            "problems": problems}
+            "kernels_cuda": kernels.cuda_missing() or "built, with pycuda to start them", "problems": problems}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{title}:")
         for name, text in found[title].items():
             print(f"  {name}: {text}")
+    print(f"kernels on a GPU: {found['kernels_cuda']}")
     for problem in found["problems"]:
         print(f"PROBLEM: {problem}")
     return 1 if found["problems"] else 0

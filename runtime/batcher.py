@@ -23,7 +23,11 @@ from .worker import Outcome, Ran, Worker
 # and read stays below this is run where its request is read, while its own thread is parked: that blocks the event
 # loop for less time than the switch would keep it busy. Measured: docs/serving.md.
 CHEAP_NS = 100_000
-CALM_RUNS = 32        # that many cheap rounds in a row before a model counts as cheap; one dear round ends it
+# So much calm makes a model cheap: a cheap round adds one, a dear one takes several. A round may be dear because another
+# process had the core for a while; that must not send every request over the thread again, and three in a row do.
+CALM = 32
+MOST_CALM = 64
+DEAR = 16
 
 
 class Batcher:
@@ -49,7 +53,7 @@ class Batcher:
         self._mutex = threading.Lock()       # guards the line and `_asleep`
         self._closing = False
         self._abandoned = False
-        self._calm = 0                       # cheap rounds in a row
+        self._calm = 0                       # see CALM
         self.workers = [Worker(session, name, shares, self.member, lambda: self.line.count > 0) for session in several]
         self._asleep: list[Worker] = []
         self._threads = [threading.Thread(target=self._serve, args=(worker,), name=f"aisle-{name}", daemon=True)
@@ -92,7 +96,7 @@ class Batcher:
 
         Only the event loop wakes a worker, so between this and `run_now` nobody else touches its session.
         """
-        return self._calm >= CALM_RUNS and bool(self._asleep) and not self._closing and not self.policy.wait_us
+        return self._calm >= CALM and bool(self._asleep) and not self._closing and not self.policy.wait_us
 
     def run_now(self, fill: Fill, read: Read, rows: int) -> tuple[Any, tuple[int, int, int, int]]:
         """Fill, run and read at once on the calling thread; (result, stage times). Only when `ready_now`."""
@@ -116,7 +120,9 @@ class Batcher:
         """Learn from a run. What it waited for the device counts as its cost, so that a crowded device is seen."""
         own = ran.fill + ran.run + ran.read
         self.costs.add(ran.rows, own + ran.turn)
-        self._calm = self._calm + 1 if own < CHEAP_NS else 0
+        # What several requests took together says nothing of one alone; earlier runs of that size do.
+        alone = own if ran.jobs == 1 else self.costs.expect(ran.rows // ran.jobs, 50) or own
+        self._calm = min(MOST_CALM, self._calm + 1) if alone < CHEAP_NS else max(0, self._calm - DEAR)
         if not ran.quiet:
             self.stats.executed(ran.rows, ran.fill, ran.run, ran.read)
 

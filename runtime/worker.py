@@ -16,7 +16,7 @@ Outcome = tuple[Job, Any, BaseException | None]
 
 
 class Ran(NamedTuple):
-    """One run: rows, and ns of filling, waiting for the device, running and reading. `quiet`: nobody asked for it."""
+    """One run: rows of `jobs` requests; ns of filling, waiting for the device, running, reading. `quiet`: none asked."""
 
     rows: int
     fill: int
@@ -24,6 +24,7 @@ class Ran(NamedTuple):
     run: int
     read: int
     quiet: bool
+    jobs: int = 1
 
 
 class Worker:
@@ -114,7 +115,7 @@ class Worker:
     def _count(self, jobs: list[Job], rows: int, start: int, asked: int, began: int, ended: int) -> None:
         """Stage times of the jobs: waiting for the device is waiting."""
         ran = Ran(rows, asked - start, began - asked, ended - began, time.perf_counter_ns() - ended,
-                  all(job.quiet for job in jobs))
+                  all(job.quiet for job in jobs), len(jobs))
         for job in jobs:
             job.times = (start - job.born + ran.turn, ran.fill, ran.run, ran.read)
         self._ran.append(ran)

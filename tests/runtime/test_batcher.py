@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from aisle.models.bundle import QueuePolicy, TensorSpec
-from aisle.runtime.batcher import Batcher, Limits
+from aisle.runtime.batcher import CALM, CHEAP_NS, DEAR, MOST_CALM, Batcher, Limits
 from aisle.runtime.errors import Busy, Failed, Late
 from aisle.runtime.stats import Stats
+from aisle.runtime.worker import Ran
 
 SPEC = (TensorSpec("x", "float32", (2,)),)
 
@@ -241,3 +242,34 @@ async def test_wait_us_gathers_a_batch_for_a_lone_first_request() -> None:
     assert await asyncio.gather(*tasks) == [0, 2, 4, 6]
     assert session.batches == [4]
     await batcher.drain()
+
+
+def one_run(own: int, rows: int = 1, jobs: int = 1) -> Ran:
+    return Ran(rows, 0, 0, own, 0, False, jobs)
+
+
+async def test_a_cheap_model_stays_cheap_over_single_dear_rounds_and_not_over_many(made) -> None:
+    _, batcher = made
+    batcher._calm = 0
+    for _ in range(CALM):
+        batcher._count(one_run(CHEAP_NS // 2))
+    assert batcher._calm == CALM
+    for _ in range(MOST_CALM):
+        batcher._count(one_run(CHEAP_NS // 2))
+    batcher._count(one_run(50 * CHEAP_NS))
+    assert CALM <= batcher._calm == MOST_CALM - DEAR, "another process may have had the core"
+    for _ in range(2):
+        batcher._count(one_run(50 * CHEAP_NS))
+    assert batcher._calm < CALM, "three dear rounds in a row are the model's own"
+
+
+async def test_a_full_batch_does_not_make_a_cheap_model_dear(made) -> None:
+    _, batcher = made
+    for _ in range(CALM):
+        batcher._count(one_run(CHEAP_NS // 2))
+    batcher._calm = 0
+    for _ in range(CALM):
+        batcher._count(one_run(2 * CHEAP_NS, rows=4, jobs=4))
+    assert batcher._calm == CALM, "each of the four alone is cheap, as earlier runs said"
+    batcher._count(one_run(2 * CHEAP_NS, rows=4, jobs=1))
+    assert batcher._calm == CALM - DEAR, "one request of four rows is dear"

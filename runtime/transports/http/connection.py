@@ -26,15 +26,33 @@ LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x
 UNUSUAL = frozenset(("transfer-encoding", "expect", "content-encoding", "upgrade", "connection", "accept-encoding"))
 USUAL_VALUES = {"connection": ("keep-alive", "Keep-Alive"), "accept-encoding": ("identity", "")}
 MAX_HEAD = 16384
+KEPT_HEADS, KEPT_HEAD = 64, 1024      # heads that are remembered with what they say, and the longest such in bytes
 # Private names of aiohttp that tell when a connection is idle; without them the short way stays closed.
 IDLE_MARKS = ("_waiter", "_messages", "_keepalive_handle", "_next_keepalive_close_time", "_keepalive_timeout",
               "_request_count")
 SHORT_WAY = all(mark in RequestHandler.__slots__ for mark in IDLE_MARKS)
 
 Infer = Callable[[str, str | None, dict[str, str], Any], Awaitable[Answer]]
+Head = tuple[str, str | None, dict[str, str], int, int]
 
 
-def parse_head(data: bytes) -> tuple[str, str | None, dict[str, str], int, int] | None:
+def read_head(data: bytes, known: dict[bytes, Head]) -> Head | None:
+    """`parse_head`, remembered in `known`: a client's requests begin with the same bytes again and again."""
+    end = data.find(b"\r\n\r\n", 0, KEPT_HEAD)
+    if end < 0:
+        return parse_head(data)
+    text = data[:end]
+    found = known.get(text)
+    if found is None:
+        found = parse_head(data)
+        if found is not None:
+            if len(known) >= KEPT_HEADS:
+                known.clear()
+            known[text] = found
+    return found
+
+
+def parse_head(data: bytes) -> Head | None:
     """(model, version, headers by lower-case name, start of the body, its length), or None for aiohttp."""
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
     if end < 0:
@@ -131,7 +149,7 @@ class Connection(RequestHandler):
         if not idle or self._messages:
             return False
         manager: Any = self._manager
-        parsed = parse_head(data)
+        parsed = read_head(data, manager.heads)
         if parsed is None or parsed[4] > manager.max_body:
             return False
         name, version, headers, start, length = parsed

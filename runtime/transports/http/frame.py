@@ -13,7 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 from ...errors import AisleError, Busy
 from .access import Access
 from .answer import Answer, answer_of, error_answer
-from .connection import Connection
+from .connection import Connection, Head
 from .context import Context
 from .health import Health
 from .jobs import Jobs
@@ -135,6 +135,7 @@ class Server(web.Server):
         self.max_body = settings.max_body_mb << 20
         self.infer = frame.infer
         self.infer_now = frame.infer_now
+        self.heads: dict[bytes, Head] = {}
         super().__init__(frame.dispatch, request_factory=self._web_request, handler_cancellation=True,
                          access_log=None, auto_decompress=False, keepalive_timeout=settings.idle_timeout_s,
                          max_line_size=16384, max_field_size=16384)

@@ -11,7 +11,7 @@ from aisle.models.make.onnx_models import identity
 from aisle.runtime.app import App
 from aisle.runtime.config import Config, QueueConfig, RepositoryConfig, ServerConfig
 from aisle.runtime.transports.http import connection
-from aisle.runtime.transports.http.connection import parse_head, remaining
+from aisle.runtime.transports.http.connection import KEPT_HEADS, parse_head, read_head, remaining
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +49,18 @@ def test_a_plain_request_is_taken() -> None:
     name, version, headers, start, length = parse_head(request(path="/v2/models/m-1.x/versions/3/infer"))
     assert (name, version, length) == ("m-1.x", "3", len(BODY))
     assert headers["host"] == "localhost" and request()[-length:] == BODY and start > 0
+
+
+def test_remembered_heads_say_what_the_parser_says_and_stay_few() -> None:
+    known: dict = {}
+    for n in range(3 * KEPT_HEADS):
+        one = request(path=f"/v2/models/m{n}/infer")
+        assert read_head(one, known) == parse_head(one) == read_head(one + b"more", known)
+        assert len(known) <= KEPT_HEADS
+    size = len(known)
+    for odd in (request(extra="Expect: 100-continue\r\n"), b"POST /v2", request(extra=f"X: {'x' * 2000}\r\n")):
+        assert read_head(odd, known) == parse_head(odd)
+    assert len(known) == size
 
 
 def test_a_request_without_host_or_length_is_left() -> None:

@@ -42,6 +42,11 @@ def is_array(value: object) -> bool:
     return isinstance(value, (np.ndarray, DeviceArray))
 
 
+def host(value: np.ndarray) -> np.ndarray:
+    """The values themselves, copied where they live on a device: for the few numbers that a check must look at."""
+    return value.host() if isinstance(value, DeviceArray) else value
+
+
 def _place(value: object) -> str:
     return "on the device" if isinstance(value, DeviceArray) else "in host memory"
 

@@ -33,7 +33,7 @@ def knn(query: np.ndarray, bank: np.ndarray, *, out: np.ndarray, radius: int | N
         raise ValueError(f"expected at most {MAX_DEPTH} values a cell, got {d} - at `query`")
     if radius is not None:
         radius = int(_check.number(radius, "radius", 0, 1 << 20))
-    if skip is not None and np.all(_check.array(skip, "skip", "uint8", (len(bank),))):
+    if skip is not None and np.all(_check.host(_check.array(skip, "skip", "uint8", (len(bank),)))):
         raise ValueError(f"expected a part that is not skipped, got all {len(bank)} skipped - at `skip`")
     used = np.zeros(len(bank), np.uint8) if skip is None else skip
     _knn(query, bank, used, -1 if radius is None else radius, out)

@@ -119,9 +119,9 @@ def _target(image: np.ndarray, out: np.ndarray, layout: str, pad: float, swap: b
     """What `out` is; its dtype, shape and memory are checked."""
     if not isinstance(layout, str) or layout not in LAYOUTS:
         raise ValueError(f"expected CHW or HWC, got {layout!r} - at `layout`")
-    dtype = TYPES.get(out.dtype.char, "float32") if isinstance(out, np.ndarray) else "float32"
+    dtype = TYPES.get(out.dtype.char, "float32") if _check.is_array(out) else "float32"
     axis = 0 if layout == "CHW" else 2
-    channels = 1 if gray and isinstance(out, np.ndarray) and out.ndim == 3 and out.shape[axis] == 1 else 3
+    channels = 1 if gray and _check.is_array(out) and out.ndim == 3 and out.shape[axis] == 1 else 3
     _check.array(out, "out", dtype, (channels, "H", "W") if layout == "CHW" else ("H", "W", channels), writable=True)
     _check.apart(out, "out", image=image)
     height, width = out.shape[1:] if layout == "CHW" else out.shape[:2]

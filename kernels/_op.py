@@ -27,8 +27,8 @@ class Choice:
 class Op:
     """One function with a plain version (`reference.py`), perhaps a quick one (`fast.pyx`, compiled) and one for CUDA.
 
-    `package` is the op's folder as a package, `function` the name in its modules. The last argument decides where it
-    runs: `out`, or what stands for it. On a device that is `device.py`, which launches the kernels of `fast.cu`.
+    `package` is the op's folder as a package, `function` the name in its modules. The last argument, `out`, decides where it
+    runs, and where there is none the first. On a device that is `device.py`, which launches the kernels of `fast.cu`.
     """
 
     table: dict[str, Op] = {}   # noqa: RUF012  every op that was imported; filled at import, never after
@@ -44,7 +44,7 @@ class Op:
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the chosen implementation on arguments that were checked."""
-        if type(arguments[-1]) is DeviceArray:
+        if type(arguments[-1]) is DeviceArray or type(arguments[0]) is DeviceArray:
             return (self._launch or self._find_launch())(*arguments)
         run = self._run if self._run is not None else self._choose()
         return run(*arguments)

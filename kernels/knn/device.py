@@ -16,5 +16,5 @@ def knn(query: DeviceArray, bank: DeviceArray, skip: np.ndarray, radius: int, ou
     n, bh, bw = bank.shape[:3]
     used = _cuda.parameter(skip)
     _cuda.launch(__package__, "knn_start", (h * w,), "Pi", out, h * w)
-    _cuda.launch(__package__, "knn", (h * w, min(n, MOST_ROWS)), "PPPiiiiiiiP", query, bank, used, n, h, w, bh, bw, d, radius, out,
-                 block=(128, 1, 1))
+    _cuda.launch(__package__, "knn", (h * w, min(n, MOST_ROWS)), "PPPiiiiiiiP", query, bank, used, n, h, w, bh, bw, d, radius,
+                 out, block=(128, 1, 1))

@@ -1,6 +1,6 @@
 """Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
 
-from . import shortest_path
+from . import distance_field, shortest_path
 from ._cuda import missing as cuda_missing
 from ._op import Choice, choices
 from .diff import diff, find_shift
@@ -13,6 +13,7 @@ from .topk import topk
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "cuda_missing", "diff", "find_shift", "heatmap", "knn", "letterbox", "nms", "overlay",
-    "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk", "warp", "warp_grid",
+    "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "knn",
+    "letterbox", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk", "warp",
+    "warp_grid",
 ]

@@ -114,6 +114,8 @@ def load(folder: Path) -> Network:
     if bundle.role != ROLE or params.get("format") != FORMAT:
         raise BundleError(f"{folder} is a bundle with role {bundle.role!r}, format {params.get('format')!r}; expected a "
                           f"{ROLE!r} of format {FORMAT}: build it again with `aisle map build`")
+    if params.get("frame") == "floor":
+        raise BundleError(f"{folder} is a floor without streets; open it with `models.route.open_any`")
     arrays = {stem: _array(bundle, stem) for stem in ARRAYS}
     topology = {stem: _array(bundle, f"topology_{stem}") for stem in params.get("topology", [])}
     text = bundle.path("names.txt").read_text("utf-8") if bundle.path("names.txt").is_file() else ""

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ...kernels import shortest_path
+from ..bundle_file import read_bundle
 from .alternatives import Penalised
 from .answers import Alternative, Place, Reach, Route
 from .area import touching
+from .floor import Floor, load_floor
 from .network import INF, Network, load
 from .snap import Snap, Snapper
 from .snap import scale as metres
@@ -324,5 +326,10 @@ def _groups(values: np.ndarray, base: int) -> dict[int, tuple[int, ...]]:
 
 
 def open_map(folder: Path) -> Router:
-    """The router of the map bundle in `folder`; BundleError if it cannot be used."""
+    """The router of the network in the map bundle `folder`; BundleError if it cannot be used (or is a floor)."""
     return Router(load(folder))
+
+
+def open_any(folder: Path) -> Router | Floor:
+    """What answers for the map bundle in `folder`, a network or a floor; BundleError if it cannot be used."""
+    return load_floor(folder) if read_bundle(folder).params.get("frame") == "floor" else open_map(folder)

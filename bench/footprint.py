@@ -17,12 +17,12 @@ from .servers import aisle, echo
 DEFAULT = ("numpy", "aiohttp", "uvloop", "opencv-python-headless", "orjson", "prometheus-client", "tqdm", "onnxruntime")
 
 
-def pss_mb(pid: int) -> float:
-    """Proportional set size of a process and its children, in MiB."""
+def memory_mb(pid: int, kind: str = "Pss") -> float:
+    """Memory of a process and its children in MiB; Pss divides what other processes share, Rss counts it in full."""
     total = 0
     for folder in (pid, *children(pid)):
         path = Path(f"/proc/{folder}/smaps_rollup")
-        total += next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("Pss:"))
+        total += next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith(kind + ":"))
     return total / 1024
 
 
@@ -38,9 +38,11 @@ def run(options: Options) -> Iterable[Row]:
         root = Path(folder)
         with aisle(root) as ours, echo() as peer:
             time.sleep(1.0)
-            mine, theirs = pss_mb(ours.pid), pss_mb(peer.pid)
+            mine, theirs = memory_mb(ours.pid), memory_mb(peer.pid)
+            most = memory_mb(ours.pid, "Rss")
         yield Row("idle, no models", "PSS", mine, "MiB", None, "aiohttp + uvloop echo", theirs, mine / theirs,
-                  "under 120 MiB", mine < 120)
+                  "under 120 MiB", mine < 120,
+                  note=f"{most:.0f} MiB with every library counted in full, as if no other process had them open")
         (root / "identity" / "1").mkdir(parents=True)
         identity(root / "identity" / "1" / "model.onnx", (16,), "float32")
         times = []
@@ -76,5 +78,3 @@ def installed_mb() -> float:
     ours = [p for top in ("kernels", "models", "edge_devices", "runtime") for p in (root / top).rglob("*")]
     total += sum(p.stat().st_size for p in ours if p.is_file() and "__pycache__" not in p.parts)
     return total / (1 << 20)
-
-

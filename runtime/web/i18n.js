@@ -28,6 +28,12 @@ const WORDS = {
     inspect_now: "Inspect parts now", not_taught: "This station has not been taught yet. Show it good parts.",
     token: "This server asks for its access token", token_wrong: "That token was not accepted. Try again.", ok: "OK",
     unreachable: "The server does not answer. Is it running?", only_pictures: "That is no picture.",
+    maps: "Maps", map_card: "{nodes} nodes · {changes} changes", map_about: "{nodes} nodes · {edges} edges · {profile}",
+    tool_route: "Find a way", tool_close: "Close a street", hint_start: "Press where the way begins",
+    hint_goal: "Now press where it ends", hint_close: "Press a street to close it", length: "Length", others: "Others",
+    changes: "Changes", no_changes: "Every street is open.", end_it: "End", do_close: "closed", do_open: "open",
+    do_speed: "slow", zoom_in: "Closer", zoom_out: "Farther", whole_map: "Whole map",
+    map_keys: "Map: arrows move it, + and - zoom, Enter presses its middle", partly: "Zoom in to see every street",
   },
   zh: {
     stations: "工位", all_stations: "全部工位", no_stations: "还没有示教过的工位。取个名字，给它看几件合格品即可。",
@@ -54,6 +60,12 @@ const WORDS = {
     inspect_now: "开始检测", not_taught: "该工位尚未示教，请给它看合格品。",
     token: "此服务器需要访问令牌", token_wrong: "令牌不正确，请重试。", ok: "确定",
     unreachable: "服务器没有回应，它在运行吗？", only_pictures: "这不是图片。",
+    maps: "地图", map_card: "{nodes} 个节点 · {changes} 处变更", map_about: "{nodes} 个节点 · {edges} 条边 · {profile}",
+    tool_route: "查找路线", tool_close: "封闭道路", hint_start: "点按起点",
+    hint_goal: "再点按终点", hint_close: "点按要封闭的道路", length: "长度", others: "其他路线",
+    changes: "变更", no_changes: "所有道路畅通。", end_it: "结束", do_close: "封闭", do_open: "开放",
+    do_speed: "缓行", zoom_in: "放大", zoom_out: "缩小", whole_map: "全图",
+    map_keys: "地图：方向键移动，+ 和 - 缩放，回车点按中心", partly: "放大可见全部道路",
   },
 };
 

@@ -1,10 +1,12 @@
-"""A taught station and a real server process in front of it."""
+"""A taught station, a real server process in front of it, and a real browser."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +24,13 @@ from aisle.models.make import parts
 from aisle.runtime.pictures import encode_png
 from aisle.runtime.teaching import teach_station
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"    # the key of a found element in WebDriver's replies
+PATIENCE_S = 60
 STATION = "flange"
 
 
@@ -157,3 +166,113 @@ def wait_ready(server: StationServer) -> None:
 def station_server(start_server: Callable[..., StationServer]) -> StationServer:
     """One server for a module's tests."""
     return start_server()
+
+
+class Browser:
+    """A headless Chromium, driven over WebDriver's HTTP."""
+
+    def __init__(self, port: int, profile: Path, language: str = "en-US") -> None:
+        self.root = f"http://127.0.0.1:{port}"
+        options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}", f"--lang={language}",
+                                                "--window-size=1920,1080"],
+                   "prefs": {"intl.accept_languages": language}}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options,
+                  "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+        made = self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
+        self.root += f"/session/{made['sessionId']}"
+
+    def _send(self, method: str, path: str, told: Any = None) -> Any:
+        data = json.dumps(told or {}).encode() if method == "POST" else None
+        request = urllib.request.Request(self.root + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as reply:
+                return json.loads(reply.read())["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path}: {error.read().decode()[:600]}") from None
+
+    def open(self, url: str) -> None:
+        self._send("POST", "/url", {"url": url})
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """The value of a piece of JavaScript."""
+        return self._send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def find(self, css: str) -> str:
+        return self._send("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
+
+    def click(self, css: str) -> None:
+        self._send("POST", f"/element/{self.find(css)}/click")
+
+    def type(self, css: str, text: str) -> None:
+        """Type text, or choose files (paths, one a line)."""
+        self._send("POST", f"/element/{self.find(css)}/value", {"text": text})
+
+    def text(self, css: str) -> str:
+        return self.run("return document.querySelector(arguments[0]).innerText", css)
+
+    def until(self, script: str, *arguments: Any) -> Any:
+        """Wait until a piece of JavaScript is true."""
+        for _ in range(PATIENCE_S * 20):
+            value = self.run(script, *arguments)
+            if value:
+                return value
+            time.sleep(0.05)
+        raise AssertionError(f"never true: {script}\npage: {self.text('body')}")
+
+    def size(self, width: int, height: int) -> None:
+        self._send("POST", "/window/rect", {"width": width, "height": height})
+
+    def picture(self, name: str) -> None:
+        """Keep a screenshot where AISLE_SCREENSHOTS names a folder."""
+        if folder := os.environ.get("AISLE_SCREENSHOTS"):
+            Path(folder, f"{name}.png").write_bytes(base64.b64decode(self._send("GET", "/screenshot")))
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})
+                if entry["level"] in ("SEVERE", "WARNING")]
+
+    def asked(self) -> set[str]:
+        """Every URL that the page asked for."""
+        messages = [json.loads(e["message"])["message"] for e in self._send("POST", "/se/log", {"type": "performance"})]
+        return {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+
+    def close(self) -> None:
+        self._send("DELETE", "")
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[int]:
+    """A running ChromeDriver; its port. Skips where no browser is installed."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("chromium and chromedriver are not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([str(DRIVER), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5).close()
+            break
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    yield port
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def open_browser(driver: int, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    """Opens browsers, by language; all are closed at the end."""
+    opened: list[Browser] = []
+
+    def make(language: str = "en-US") -> Browser:
+        opened.append(Browser(driver, tmp_path / f"profile-{len(opened)}", language))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def browser(open_browser: Callable[..., Browser]) -> Browser:
+    return open_browser()

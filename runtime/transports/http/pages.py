@@ -45,15 +45,15 @@ def read_files(folder: Path) -> dict[str, File]:
 
 
 class Pages:
-    """GET / (the stations), /station/{name}, /static/{file}."""
+    """GET / (the stations and maps), /station/{name}, /map/{name}, /static/{file}."""
 
     def __init__(self, context: Context) -> None:
         self.files = read_files(WEB)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes of the pages."""
-        return [web.get("/", self.index), web.get("/station/{name}", self.station), web.get("/static/{file}", self.static),
-                web.get("/favicon.ico", self.icon)]
+        return [web.get("/", self.index), web.get("/station/{name}", self.station), web.get("/map/{name}", self.map),
+                web.get("/static/{file}", self.static), web.get("/favicon.ico", self.icon)]
 
     async def index(self, request: web.Request) -> web.Response:
         """The list of stations."""
@@ -62,6 +62,10 @@ class Pages:
     async def station(self, request: web.Request) -> web.Response:
         """One station; the page itself finds out whether it exists."""
         return self._send(request, "station.html")
+
+    async def map(self, request: web.Request) -> web.Response:
+        """One map; it is drawn by the page itself from what the job answers."""
+        return self._send(request, "map.html")
 
     async def icon(self, request: web.Request) -> web.Response:
         """Browsers ask for this by themselves."""

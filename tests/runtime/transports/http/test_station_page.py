@@ -2,137 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import shutil
-import socket
-import subprocess
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"    # the key of a found element in WebDriver's replies
-PATIENCE_S = 60
-
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
-
-
-class Browser:
-    """A headless Chromium, driven over WebDriver's HTTP."""
-
-    def __init__(self, port: int, profile: Path, language: str = "en-US") -> None:
-        self.root = f"http://127.0.0.1:{port}"
-        options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}", f"--lang={language}",
-                                                "--window-size=1920,1080"],
-                   "prefs": {"intl.accept_languages": language}}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": options,
-                  "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
-        made = self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self.root += f"/session/{made['sessionId']}"
-
-    def _send(self, method: str, path: str, told: Any = None) -> Any:
-        data = json.dumps(told or {}).encode() if method == "POST" else None
-        request = urllib.request.Request(self.root + path, data, {"Content-Type": "application/json"}, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=120) as reply:
-                return json.loads(reply.read())["value"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{path}: {error.read().decode()[:600]}") from None
-
-    def open(self, url: str) -> None:
-        self._send("POST", "/url", {"url": url})
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        """The value of a piece of JavaScript."""
-        return self._send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
-
-    def find(self, css: str) -> str:
-        return self._send("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
-
-    def click(self, css: str) -> None:
-        self._send("POST", f"/element/{self.find(css)}/click")
-
-    def type(self, css: str, text: str) -> None:
-        """Type text, or choose files (paths, one a line)."""
-        self._send("POST", f"/element/{self.find(css)}/value", {"text": text})
-
-    def text(self, css: str) -> str:
-        return self.run("return document.querySelector(arguments[0]).innerText", css)
-
-    def until(self, script: str, *arguments: Any) -> Any:
-        """Wait until a piece of JavaScript is true."""
-        for _ in range(PATIENCE_S * 20):
-            value = self.run(script, *arguments)
-            if value:
-                return value
-            time.sleep(0.05)
-        raise AssertionError(f"never true: {script}\npage: {self.text('body')}")
-
-    def size(self, width: int, height: int) -> None:
-        self._send("POST", "/window/rect", {"width": width, "height": height})
-
-    def picture(self, name: str) -> None:
-        """Keep a screenshot where AISLE_SCREENSHOTS names a folder."""
-        if folder := os.environ.get("AISLE_SCREENSHOTS"):
-            Path(folder, f"{name}.png").write_bytes(base64.b64decode(self._send("GET", "/screenshot")))
-
-    def complaints(self) -> list[str]:
-        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})
-                if entry["level"] in ("SEVERE", "WARNING")]
-
-    def asked(self) -> set[str]:
-        """Every URL that the page asked for."""
-        messages = [json.loads(e["message"])["message"] for e in self._send("POST", "/se/log", {"type": "performance"})]
-        return {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
-
-    def close(self) -> None:
-        self._send("DELETE", "")
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[int]:
-    """A running ChromeDriver; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([str(DRIVER), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5).close()
-            break
-        except urllib.error.URLError:
-            time.sleep(0.05)
-    yield port
-    process.terminate()
-    process.wait(20)
-
-
-@pytest.fixture
-def browser(driver: int, tmp_path: Path) -> Iterator[Browser]:
-    made = Browser(driver, tmp_path / "profile")
-    yield made
-    made.close()
-
 
 WORD = "return document.querySelector('#verdict').dataset.state === arguments[0]"
 
 
-def inspect(browser: Browser, path: Path, state: str) -> None:
+def inspect(browser: Any, path: Path, state: str) -> None:
     browser.type("#file", str(path))
     browser.until(WORD, state)
 
 
-def test_teach_then_pass_then_reject(browser: Browser, station_server, pictures):
+def test_teach_then_pass_then_reject(browser: Any, station_server, pictures):
     browser.open(station_server.address + "/")
     browser.until("return document.querySelectorAll('#stations a').length === 1")
     browser.picture("1-stations")
@@ -174,7 +57,7 @@ def test_teach_then_pass_then_reject(browser: Browser, station_server, pictures)
     assert foreign == set()
 
 
-def test_a_refusal_is_said_on_the_page(browser: Browser, station_server, tmp_path: Path):
+def test_a_refusal_is_said_on_the_page(browser: Any, station_server, tmp_path: Path):
     torn = tmp_path / "torn.png"
     torn.write_bytes(b"\x89PNG\r\n\x1a\n but no more")
     browser.open(f"{station_server.address}/station/flange")
@@ -184,7 +67,7 @@ def test_a_refusal_is_said_on_the_page(browser: Browser, station_server, tmp_pat
     browser.picture("9-problem")
 
 
-def test_the_keyboard_reaches_everything(browser: Browser, station_server):
+def test_the_keyboard_reaches_everything(browser: Any, station_server):
     browser.open(f"{station_server.address}/station/flange")
     browser.until("return document.querySelector('#about').innerText")
     browser.click("#tab-inspect")
@@ -197,7 +80,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, station_server):
     assert small == [], "touch targets under 44 px"
 
 
-def test_the_camera_takes_a_picture(browser: Browser, station_server):
+def test_the_camera_takes_a_picture(browser: Any, station_server):
     browser.open(f"{station_server.address}/station/flange")
     browser.until("return document.querySelector('#about').innerText")
     browser.click("#camera")
@@ -206,21 +89,18 @@ def test_the_camera_takes_a_picture(browser: Browser, station_server):
     browser.until("return ['pass', 'reject', 'problem'].includes(document.querySelector('#verdict').dataset.state)")
 
 
-def test_a_chinese_browser_gets_chinese(driver: int, station_server, pictures, tmp_path: Path):
-    browser = Browser(driver, tmp_path / "profile", "zh-CN")
-    try:
-        browser.open(f"{station_server.address}/station/flange")
-        browser.until("return document.querySelector('#about').innerText")
-        inspect(browser, pictures.good[0], "pass")
-        assert browser.text("#word") == "合格" and browser.run("return document.documentElement.lang") == "zh-Hans"
-        browser.picture("10-chinese")
-        browser.click("#language")
-        assert browser.text("#word") == "PASS"
-    finally:
-        browser.close()
+def test_a_chinese_browser_gets_chinese(open_browser: Callable[[str], Any], station_server, pictures):
+    browser = open_browser("zh-CN")
+    browser.open(f"{station_server.address}/station/flange")
+    browser.until("return document.querySelector('#about').innerText")
+    inspect(browser, pictures.good[0], "pass")
+    assert browser.text("#word") == "合格" and browser.run("return document.documentElement.lang") == "zh-Hans"
+    browser.picture("10-chinese")
+    browser.click("#language")
+    assert browser.text("#word") == "PASS"
 
 
-def test_a_server_with_a_token_is_asked_for_it_once(browser: Browser, start_server, pictures):
+def test_a_server_with_a_token_is_asked_for_it_once(browser: Any, start_server, pictures):
     server = start_server(AISLE_TOKEN="a-token-of-24-characters")
     browser.open(f"{server.address}/station/flange")
     for given in ("a-wrong-token", "a-token-of-24-characters"):

@@ -16,6 +16,9 @@ from .register import Registration, back, move, register, small, still
 
 MOST_REGIONS = 32
 LOST = 2.0            # a part that is not found scores at least this many thresholds
+# Area means are fractions of small numbers and often lie at a half exactly. Rounded a little off it, the last bit of a
+# float decides no pixel, and all variants of the kernels give one working picture.
+ROUND = 0.50007
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Examination:
 def working_picture(image: np.ndarray, work: tuple[int, int]) -> np.ndarray:
     """`image` uint8 BGR (h, w, 3) shrunk or grown to the working size: uint8 BGR."""
     planes = np.empty((3, *work), np.float32)
-    letterbox(np.ascontiguousarray(image), out=planes, bias=(0.5, 0.5, 0.5), keep_aspect=False)
+    letterbox(np.ascontiguousarray(image), out=planes, bias=(ROUND, ROUND, ROUND), keep_aspect=False)
     return cv2.merge([plane.astype(np.uint8) for plane in planes])
 
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "serve": ("aisle.runtime.cli.serve", "serve the models of a folder over HTTP"),
     "teach": ("aisle.runtime.cli.teach", "teach an inspector by showing good parts"),
     "inspect": ("aisle.runtime.cli.inspect", "inspect pictures with a taught inspector"),
+    "map": ("aisle.runtime.cli.map", "build a map from a file, and ask it for a way"),
     "demo": ("aisle.runtime.cli.demo", "make parts, teach, serve and inspect: the whole job on made pictures"),
     "config": ("aisle.runtime.cli.config", "print the annotated configuration, or check one"),
     "doctor": ("aisle.runtime.cli.doctor", "say what this machine is, what works and what does not"),

@@ -84,7 +84,8 @@ def told_place(place: Place, network: Network) -> dict[str, Any]:
     if isinstance(place, int):
         return {"node": place, **point(float(network.arrays["node_x"][place]), float(network.arrays["node_y"][place]), network)}
     return {**point(place.x, place.y, network), "edge": place.edge, "twin": int(network.arrays["edge_twin"][place.edge]),
-            "fraction": round(place.fraction, 6), "side": place.side, "distance_m": round(place.distance_m, 2), "name": network.name(place.edge)}
+            "fraction": round(place.fraction, 6), "side": place.side, "distance_m": round(place.distance_m, 2),
+            "name": network.name(place.edge)}
 
 
 def told_table(found: asks.FoundTable, live: LiveMap) -> dict[str, Any]:

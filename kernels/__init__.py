@@ -5,6 +5,7 @@ from ._cuda import missing as cuda_missing
 from ._op import Choice, choices
 from .diff import diff, find_shift
 from .heatmap import heatmap, overlay, regions, smooth, top_mean
+from .kcenter import kcenter
 from .knn import knn
 from .letterbox import Placement, letterbox, placement, warp
 from .nms import nms
@@ -13,7 +14,7 @@ from .topk import topk
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "knn",
+    "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "kcenter", "knn",
     "letterbox", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk", "warp",
     "warp_grid",
 ]

@@ -15,13 +15,15 @@ struct WarpJob {
     int h, w;
 };
 
-// What is known of 16 pixels: bytes from the item's start, four weights of 14 bits as two words of 7-bit bytes.
+// What is known of 16 pixels: bytes from the item's start, and the four weights as two pairs of 16 bits.
 struct WarpRun {
     const uint8_t* item;
     long stride;
-    int32_t offset[16], low[16], high[16];
+    int32_t offset[16], top[16], bottom[16];
     float shade[16], share[16];
 };
+
+#define WARP_BATCH 8
 
 // What a cell of the grid needs: nothing; bounds checked; no bounds checked; pixel by pixel.
 enum { WARP_NOTHING, WARP_EDGE, WARP_INSIDE, WARP_PLAIN };
@@ -37,35 +39,40 @@ static void warp_plain(const WarpJob* j, const WarpRow* row, const uint8_t* visi
 #if AISLE_X86
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt")
-// The texels of one pixel, a channel's four together: c00 c01 c10 c11 of channel 0, then 1, 2, 3.
+// The texels of one pixel: the upper two in the lower half, the lower two above.
 static inline __m128i warp_texels(const WarpRun* run, int i) {
     const uint8_t* upper = run->item + run->offset[i];
-    const __m128i both = _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)upper)),
-                                                       (const __m64*)(upper + run->stride)));
-    return _mm_shuffle_epi8(both, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)upper)), (const __m64*)(upper + run->stride)));
 }
-// The four channels of one pixel in 1/16384, as floats.
-static inline __m128 warp_sums(const WarpRun* run, int i, __m128i texels) {
-    const __m128i low = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(run->low[i])), high = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(run->high[i]));
-    const __m256i weights = _mm256_broadcastq_epi64(_mm_add_epi16(low, _mm_slli_epi16(high, 7)));
-    const __m256i pairs = _mm256_madd_epi16(_mm256_cvtepu8_epi16(texels), weights);
-    return _mm_cvtepi32_ps(_mm_hadd_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)));
-}
+// A channel's two neighbours together, of both rows.
+static inline __m128i warp_paired(void) { return _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15); }
+
+// Two pixels at a time, 24 bits each.
 static inline void warp_blend_avx2(const WarpRun* run, uint8_t* at) {
-    for (int i = 0; i < WARP_CELL; i++, at += 3) {
-        const __m128i texels = warp_texels(run, i);
-        if (!_mm_extract_epi32(texels, 3)) continue;   // transparent
-        const __m128 sums = warp_sums(run, i, texels), alpha = _mm_permute_ps(sums, 0xFF);
-        const __m128 share = _mm_set1_ps(run->share[i]);
-        const __m128 colour = _mm_min_ps(_mm_mul_ps(sums, _mm_set1_ps(run->shade[i])), alpha);
-        const __m128 through = _mm_sub_ps(_mm_set1_ps(1.f), _mm_mul_ps(_mm_mul_ps(share, alpha), _mm_set1_ps(1.f / 255.f)));
-        int32_t before = at[0] | at[1] << 8 | at[2] << 16;
-        const __m128 under = _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(before)));
-        const __m128i mixed = _mm_cvtps_epi32(_mm_fmadd_ps(under, through, _mm_mul_ps(share, colour)));
-        const int32_t after = _mm_cvtsi128_si32(_mm_packus_epi16(_mm_packus_epi32(mixed, mixed), mixed));
-        at[0] = (uint8_t)after, at[1] = (uint8_t)(after >> 8), at[2] = (uint8_t)(after >> 16);
+    const __m256i zero = _mm256_setzero_si256(), paired = _mm256_broadcastsi128_si256(warp_paired());
+    for (int i = 0; i < WARP_CELL; i += 2, at += 6) {
+        const __m256i raw = _mm256_set_m128i(warp_texels(run, i + 1), warp_texels(run, i));
+        if (_mm256_testz_si256(raw, _mm256_set1_epi32((int)0xFF000000))) continue;   // transparent
+        const __m256i texels = _mm256_shuffle_epi8(raw, paired), spread = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+        const __m256i top = _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i*)(run->top + i))), spread);
+        const __m256i bottom = _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i*)(run->bottom + i))), spread);
+        const __m256 sums = _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(_mm256_unpacklo_epi8(texels, zero), top),
+                                                               _mm256_madd_epi16(_mm256_unpackhi_epi8(texels, zero), bottom)));
+        const __m256 alpha = _mm256_permute_ps(sums, 0xFF);
+        const __m256 share = _mm256_set_m128(_mm_broadcast_ss(run->share + i + 1), _mm_broadcast_ss(run->share + i));
+        const __m256 shade = _mm256_set_m128(_mm_broadcast_ss(run->shade + i + 1), _mm_broadcast_ss(run->shade + i));
+        const __m256 colour = _mm256_min_ps(_mm256_mul_ps(sums, shade), alpha);
+        const __m256 through = _mm256_fnmadd_ps(_mm256_mul_ps(share, alpha), _mm256_set1_ps(1.f / 255.f), _mm256_set1_ps(1.f));
+        int32_t first = 0, second = 0;
+        memcpy(&first, at, 3), memcpy(&second, at + 3, 3);
+        const __m256 under = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_insert_epi32(_mm_cvtsi32_si128(first), second, 1)));
+        const __m256i mixed = _mm256_cvtps_epi32(_mm256_fmadd_ps(under, through, _mm256_mul_ps(share, colour)));
+        const __m256i words = _mm256_packus_epi32(mixed, mixed), bytes = _mm256_packus_epi16(words, words);
+        first = _mm256_extract_epi32(bytes, 0), second = _mm256_extract_epi32(bytes, 4);
+        memcpy(at, &first, 3), memcpy(at + 3, &second, 3);
     }
 }
+#define MULHRS(a, b) _mm256_mulhrs_epi16((__m256i)(a), (__m256i)(b))
 #define SUFFIX _avx2
 #define LANES 8
 #define BLEND warp_blend_avx2
@@ -74,21 +81,17 @@ static inline void warp_blend_avx2(const WarpRun* run, uint8_t* at) {
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vnni")
-static inline __m128i warp_pairs(const WarpRun* run, int i) {
-    const uint8_t* upper = run->item + run->offset[i];
-    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)upper)), (const __m64*)(upper + run->stride)));
-}
 // Four pixels over `under`, blue green red nothing of each.
-static inline __m128i warp_group(const WarpRun* run, int k, __m512i low4, __m512i high4, __m512 share16, __m512 shade16, __m128i under) {
-    const __m256i one = _mm256_inserti128_si256(_mm256_castsi128_si256(warp_pairs(run, k)), warp_pairs(run, k + 1), 1);
-    const __m256i two = _mm256_inserti128_si256(_mm256_castsi128_si256(warp_pairs(run, k + 2)), warp_pairs(run, k + 3), 1);
+static inline __m128i warp_group(const WarpRun* run, int k, __m512i top16, __m512i bottom16, __m512 share16, __m512 shade16, __m128i under) {
+    const __m256i one = _mm256_inserti128_si256(_mm256_castsi128_si256(warp_texels(run, k)), warp_texels(run, k + 1), 1);
+    const __m256i two = _mm256_inserti128_si256(_mm256_castsi128_si256(warp_texels(run, k + 2)), warp_texels(run, k + 3), 1);
     const __m512i raw = _mm512_inserti64x4(_mm512_castsi256_si512(one), two, 1);
     if (!_mm512_test_epi32_mask(raw, _mm512_set1_epi32((int)0xFF000000))) return under;   // transparent, all four
-    const __m512i texels = _mm512_shuffle_epi8(raw, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
+    const __m512i texels = _mm512_shuffle_epi8(raw, _mm512_broadcast_i32x4(warp_paired())), zero = _mm512_setzero_si512();
     const __m512i spread = _mm512_add_epi32(_mm512_set1_epi32(k), _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
-    const __m512i high = _mm512_permutexvar_epi32(spread, high4), low = _mm512_permutexvar_epi32(spread, low4);
-    const __m512i coarse = _mm512_slli_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), texels, high), 7);
-    const __m512 sums = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(coarse, texels, low));
+    const __m512i top = _mm512_permutexvar_epi32(spread, top16), bottom = _mm512_permutexvar_epi32(spread, bottom16);
+    const __m512i upper = _mm512_madd_epi16(_mm512_unpacklo_epi8(texels, zero), top);
+    const __m512 sums = _mm512_cvtepi32_ps(_mm512_dpwssd_epi32(upper, _mm512_unpackhi_epi8(texels, zero), bottom));
     const __m512 alpha = _mm512_permute_ps(sums, 0xFF);
     const __m512 share = _mm512_permutexvar_ps(spread, share16), shade = _mm512_permutexvar_ps(spread, shade16);
     const __m512 colour = _mm512_min_ps(_mm512_mul_ps(sums, shade), alpha);
@@ -98,19 +101,20 @@ static inline __m128i warp_group(const WarpRun* run, int k, __m512i low4, __m512
 }
 // All 48 bytes are read before any is written: a load that touches a masked store in flight waits for it.
 static inline void warp_blend_avx512(const WarpRun* run, uint8_t* at) {
-    const __m512i low = _mm512_loadu_si512(run->low), high = _mm512_loadu_si512(run->high);
+    const __m512i top = _mm512_loadu_si512(run->top), bottom = _mm512_loadu_si512(run->bottom);
     const __m512 share = _mm512_loadu_ps(run->share), shade = _mm512_loadu_ps(run->shade);
     const __m512i lanes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11), _mm512_maskz_loadu_epi32(0xFFF, at));
     const __m512i under = _mm512_shuffle_epi8(lanes, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1)));
-    const __m128i a = warp_group(run, 0, low, high, share, shade, _mm512_castsi512_si128(under));
-    const __m128i b = warp_group(run, 4, low, high, share, shade, _mm512_extracti32x4_epi32(under, 1));
-    const __m128i c = warp_group(run, 8, low, high, share, shade, _mm512_extracti32x4_epi32(under, 2));
-    const __m128i d = warp_group(run, 12, low, high, share, shade, _mm512_extracti32x4_epi32(under, 3));
+    const __m128i a = warp_group(run, 0, top, bottom, share, shade, _mm512_castsi512_si128(under));
+    const __m128i b = warp_group(run, 4, top, bottom, share, shade, _mm512_extracti32x4_epi32(under, 1));
+    const __m128i c = warp_group(run, 8, top, bottom, share, shade, _mm512_extracti32x4_epi32(under, 2));
+    const __m128i d = warp_group(run, 12, top, bottom, share, shade, _mm512_extracti32x4_epi32(under, 3));
     const __m512i mixed = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(b, a)), _mm256_set_m128i(d, c), 1);
     const __m512i packed = _mm512_shuffle_epi8(mixed, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)));
     const __m512i after = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15), packed);
     _mm512_mask_storeu_epi32(at, 0xFFF, after);
 }
+#define MULHRS(a, b) _mm512_mulhrs_epi16((__m512i)(a), (__m512i)(b))
 #define SUFFIX _avx512
 #define LANES 16
 #define BLEND warp_blend_avx512

@@ -159,6 +159,7 @@ class Batcher:
         return min(asked_us, default) if default else asked_us
 
     def _expire(self, job: Job, timeout_us: int) -> None:
+        job.timer = None                     # a timer that went off still holds its job
         with self._mutex:
             left = self.line.leave(job)
         if left and not job.future.done():
@@ -219,13 +220,19 @@ class Batcher:
     # ---- the workers' side
 
     def _serve(self, worker: Worker) -> None:
-        while (jobs := self._take(worker)) is not None:
-            if not jobs:
-                continue
-            done, ran = worker.work(jobs)
-            if self._abandoned:              # it hung, was replaced, and came back: nobody waits for it any more
-                return
-            self._loop.call_soon_threadsafe(self._finish, done, ran)
+        while self._serve_one(worker):
+            pass
+
+    def _serve_one(self, worker: Worker) -> bool:
+        """One batch; False at the end. What this frame holds of its jobs, clients' memory among it, goes when it returns."""
+        jobs = self._take(worker)
+        if not jobs:
+            return jobs is not None
+        done, ran = worker.work(jobs)
+        if self._abandoned:                  # it hung, was replaced, and came back: nobody waits for it any more
+            return False
+        self._loop.call_soon_threadsafe(self._finish, done, ran)
+        return True
 
     def _take(self, worker: Worker) -> list[Job] | None:
         """The next batch; blocks while the queue is empty; None at the end."""

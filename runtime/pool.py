@@ -124,18 +124,26 @@ class Pool:
     # ---- the threads' side
 
     def _serve(self) -> None:
-        while (work := self._next()) is not None:
-            start = time.perf_counter_ns()
-            value, error = None, None
-            try:
-                value = work.fn(*work.arguments)
-            except BaseException as problem:  # noqa: BLE001 - goes to the caller
-                error = problem
-            spent = time.perf_counter_ns() - start
-            try:
-                work.future.get_loop().call_soon_threadsafe(self._finish, work, value, error, spent)
-            except RuntimeError:              # the loop was closed under a call that ran too long
-                return
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """One call; False at the end. What this frame holds of it, clients' memory among it, goes when it returns."""
+        work = self._next()
+        if work is None:
+            return False
+        start = time.perf_counter_ns()
+        value, error = None, None
+        try:
+            value = work.fn(*work.arguments)
+        except BaseException as problem:  # noqa: BLE001 - goes to the caller
+            error = problem
+        spent = time.perf_counter_ns() - start
+        try:
+            work.future.get_loop().call_soon_threadsafe(self._finish, work, value, error, spent)
+        except RuntimeError:              # the loop was closed under a call that ran too long
+            return False
+        return True
 
     def _next(self) -> Work | None:
         with self._changed:

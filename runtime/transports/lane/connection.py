@@ -318,7 +318,7 @@ class Connection:
 
         def take(row: Any) -> bytes:
             if over:          # given up by us: the slot may hold the client's next call already
-                raise Failed("nobody waits for this answer any more")
+                return b""
             return plan.take(row) if plan.places else plan.store(row)
 
         self.host.in_flight += 1
@@ -328,11 +328,16 @@ class Connection:
             told = await served.infer(tensors, plan.names, timeout_us=timeout_us, priority=priority, nbytes=plan.nbytes,
                                       started_ns=started, take=take)
             answer = pack_answer(number, OK, told, count=len(plan.names), ns=time.perf_counter_ns() - started)
+        except asyncio.CancelledError as error:     # the client is gone: nobody else cancels
+            forget_frames(error)
+            return
         except AisleError as error:
             answer = pack_error(number, error)
-        except Exception:
+            forget_frames(error)
+        except Exception as error:
             log.exception("inference with model %s failed", plan.handle.name)
             answer = pack_error(number, Failed(FAULT))
+            forget_frames(error)
         finally:
             over = True
             self.host.in_flight -= 1
@@ -350,3 +355,10 @@ class Connection:
             error = task.exception()
             if error is not None:
                 log.error("a call of the lane ended in an error", exc_info=error)
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Cut an error off the frames it came through: they hold the future that holds the error, and a client's memory."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__

@@ -58,7 +58,9 @@ def worst(case: Case, found: list[np.ndarray]) -> float:
         floats = want.dtype.kind == "f"
         absolute, relative = (case.tolerance if isinstance(case.tolerance, tuple)
                               else (case.tolerance, case.tolerance if floats else 0.0))
-        apart, wide = np.abs(got.astype(np.float64) - want), want.astype(np.float64)
+        wide = want.astype(np.float64)
+        with np.errstate(invalid="ignore"):   # two infinities
+            apart = np.abs(got - wide)
         apart[(got == want) | (np.isnan(wide) & np.isnan(got.astype(np.float64)))] = 0
         room = np.maximum(absolute + relative * np.abs(np.nan_to_num(wide)), np.finfo(np.float64).tiny)
         most = max(most, float(np.nan_to_num(apart / room, nan=np.inf).max(initial=0)))

@@ -24,7 +24,7 @@ def topk(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.nd
     first. Where too few rows remain, the id is -1 and the score the least that the type has (-inf). A float score that
     is NaN or -inf is never listed. The table is read once for all queries. ValueError says what does not fit.
     """
-    dtype = "float32" if isinstance(table, np.ndarray) and table.dtype == np.float32 else "int8"
+    dtype = "float32" if _check.is_array(table) and table.dtype == np.float32 else "int8"
     _check.array(table, "table", dtype, ("n", "d"))
     n, d = table.shape
     _check.array(queries, "queries", dtype, ("q", d))

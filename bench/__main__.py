@@ -15,6 +15,7 @@ BENCHES = {
     "overhead": "aisle.bench.overhead:run",
     "inspection": "aisle.bench.inspection:run",
     "footprint": "aisle.bench.footprint:run",
+    "routes": "aisle.bench.routes:run",
     "gpu": "aisle.bench.gpu:run",
     "load": "aisle.bench.load:run",
 }

@@ -7,8 +7,8 @@ cdef extern from "field.h" namespace "aisle_field" nogil:
     void c_steps "aisle_field::steps"(const uint16_t*, int, int64_t, int32_t, uint16_t*, vector[int32_t]&)
     cdef cppclass Octile:
         void run(const uint16_t*, int, int64_t, int32_t, uint32_t*)
-    int descend16 "aisle_field::descend<uint16_t>"(const uint16_t*, int, int, int32_t, int32_t*, int)
-    int descend32 "aisle_field::descend<uint32_t>"(const uint32_t*, int, int, int32_t, int32_t*, int)
+    int descend16(const uint16_t*, int, int, int32_t, int32_t*, int)
+    int descend32(const uint32_t*, int, int, int32_t, int32_t*, int)
 
 
 def level() -> str:

@@ -9,6 +9,7 @@ import numpy as np
 FREE = 65535
 NONE = 0xFFFFFFFF
 ROOT = 2.0 ** 0.5
+HOLLOW = "expected a field that falls to its goal, got a hollow - at `field`; make it with steps or octile"
 
 
 def steps(floor: np.ndarray, goal: int, out: np.ndarray) -> None:
@@ -50,7 +51,9 @@ def descend(field: np.ndarray, start: int, out: np.ndarray) -> int:
     octile_field = field.dtype == np.uint32
     if flat[cell] == NONE or (not octile_field and flat[cell] >= 65534):
         return 0
-    moves = [(-w, 1), (-1, 1), (1, 1), (w, 1)]
+    if not octile_field and flat[cell] >= len(out):
+        return -1
+    last = -w
     while True:
         if count == len(out):
             return -1
@@ -60,7 +63,10 @@ def descend(field: np.ndarray, start: int, out: np.ndarray) -> int:
         if here == 0:
             return count
         if not octile_field:
-            cell = next(cell + s for s, _ in moves if flat[cell + s] == here - 1)
+            last = next((s for s in (last, -w, -1, 1, w) if flat[cell + s] == here - 1), 0)
+            if not last:
+                raise ValueError(HOLLOW)
+            cell += last
         else:
             cell = _lower(flat, w, cell, here)
 
@@ -74,4 +80,4 @@ def _lower(flat: np.ndarray, w: int, cell: int, here: int) -> int:
         sides = flat[cell + column], flat[cell + step - column]
         if here & 0xFFFF and flat[cell + step] == here - 1 and NONE not in sides:
             return cell + step
-    raise ValueError("expected a field that falls to its goal, got a hollow - at `field`; make it with steps or octile")
+    raise ValueError(HOLLOW)

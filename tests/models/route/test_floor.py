@@ -125,7 +125,8 @@ def test_plain_lists(tmp_path: Path) -> None:
     assert router.network.report["dropped"] == {"edge: unknown node": 1} and router.network.frame == "plane"
     assert router.cost(0, 1) == router.cost(1, 0) == 4000 and router.cost(2, 1) == 10_000 and router.cost(1, 2) == 7200
     for text, match in (("from,to\na,b\n", "length_m"), ("from,to,length_m\na,b,long\n", "line 2"),
-                        ("from,to,length_m\nx,y,1\n", "no edge"), ("from,to,length_m\na,b,nan\n", "line 2"), ("from,to,length_m\na,b,-1\n", "line 2")):
+                        ("from,to,length_m\nx,y,1\n", "no edge"), ("from,to,length_m\na,b,nan\n", "line 2"),
+                        ("from,to,length_m\na,b,-1\n", "line 2")):
         path.write_text(text)
         with pytest.raises(ListError, match=match):
             build_list(path)

@@ -17,13 +17,18 @@ from .servers import aisle, echo
 DEFAULT = ("numpy", "aiohttp", "uvloop", "opencv-python-headless", "orjson", "prometheus-client", "tqdm", "onnxruntime")
 
 
-def memory_mb(pid: int, kind: str = "Pss") -> float:
+def memory_mb(pid: int, kind: str) -> float:
     """Memory of a process and its children in MiB; Pss divides what other processes share, Rss counts it in full."""
     total = 0
     for folder in (pid, *children(pid)):
         path = Path(f"/proc/{folder}/smaps_rollup")
         total += next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith(kind + ":"))
     return total / 1024
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional set size of a process and its children, in MiB."""
+    return memory_mb(pid, "Pss")
 
 
 def children(pid: int) -> list[int]:
@@ -38,7 +43,7 @@ def run(options: Options) -> Iterable[Row]:
         root = Path(folder)
         with aisle(root) as ours, echo() as peer:
             time.sleep(1.0)
-            mine, theirs = memory_mb(ours.pid), memory_mb(peer.pid)
+            mine, theirs = pss_mb(ours.pid), pss_mb(peer.pid)
             most = memory_mb(ours.pid, "Rss")
         yield Row("idle, no models", "PSS", mine, "MiB", None, "aiohttp + uvloop echo", theirs, mine / theirs,
                   "under 120 MiB", mine < 120,

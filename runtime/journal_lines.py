@@ -73,13 +73,13 @@ class Lines:
         self._seen = now
         return fresh, records
 
-    def append(self, record: Any) -> None:
-        """Add a record; it is on the disk when this returns. OSError leaves the file as it was."""
+    def append(self, records: Sequence[Any]) -> None:
+        """Add records; they are on the disk when this returns, with one flush for all. OSError leaves the file as it was."""
         created = not self.path.exists()
         with self.path.open("ab") as file:
             file.truncate(self._end)          # a tail that a crash tore
             try:
-                file.write(line_of(record))
+                file.write(b"".join(line_of(record) for record in records))
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
@@ -89,6 +89,10 @@ class Lines:
             flush_folder(self.path.parent)
         self._seen = self._status()
         self._end = self._seen[1]
+
+    def forget(self) -> None:
+        """Let the next `new()` begin at the beginning."""
+        self._seen, self._end = (0, 0), 0
 
     def rewrite(self, records: Sequence[Any]) -> None:
         """Replace the file by these records, whole or not at all."""

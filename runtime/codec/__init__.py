@@ -29,9 +29,15 @@ class Payload:
         return self.options.get(name, "").lower() in ("1", "true", "yes", "on")
 
 
+def heavy(verdict: Any) -> bool:
+    """No verdict is told on the spot."""
+    return False
+
+
 @dataclass(frozen=True)
 class Codec:
-    """How one job is spoken. All but `about` may take a millisecond and run off the event loop."""
+    """How one job is spoken. All but `about` may take a millisecond and run off the event loop,
+    but for what `light_bytes` and `light` let through."""
 
     request: Callable[[Payload, Decode], Any]                    # Payload -> Request
     answer: Callable[[Any], dict[str, Any]]                      # Verdict -> plain data for JSON
@@ -40,6 +46,8 @@ class Codec:
     about: Callable[[Served], dict[str, Any]]                    # a served bundle -> what people want to know of it
     teaches: bool = True                                         # its bundles are made from pictures, over HTTP too
     remembers: bool = True                                       # its last answers are kept for people to look at
+    light_bytes: int = 0                                         # bodies up to this size are read on the spot, in microseconds
+    light: Callable[[Any], bool] = heavy                         # Verdict -> whether telling it takes microseconds
     how_made: str = ""                                           # a sentence, where it does not teach
 
 

@@ -14,7 +14,7 @@ from ..errors import Invalid, TooLarge
 from ..served import Served
 from ..workloads import route_asks as asks
 from ..workloads.route import Request, Verdict
-from ..workloads.route_live import CLOSE, NEVER, OPEN, SPEED, Change, due_in
+from ..workloads.route_changes import CLOSE, NEVER, OPEN, SPEED, Change, due_in
 from ..workloads.route_tours import AskReplan, AskTour
 from . import Codec, Decode, Payload
 from .fields import Fields, short
@@ -25,6 +25,7 @@ from .route_tours import ask_replan, ask_tour
 Asked = asks.Ask | AskTour | AskReplan
 SHAPES = ("geojson", "polyline", "none")
 MAX_BATCH = 10_000
+LIGHT_EDGES = 300
 PAIRS: dict[str, tuple[np.dtype[Any], int]] = {"nodes": (np.dtype("<i4"), 2), "places": (np.dtype("<f8"), 4)}
 BARE = re.compile(rb"(?<![\"\w.])(-?(?:NaN|Infinity))(?![\"\w])")
 
@@ -223,5 +224,17 @@ def told_of(served: Served) -> dict[str, Any]:
     return about(served.engine.asset.live, served.bundle)
 
 
-CODEC = Codec(request, answer, numbers, nothing, told_of, teaches=False, remembers=False,
+def light(verdict: Verdict) -> bool:
+    """One short answer."""
+    if verdict.request.batch or len(verdict.found) != 1:
+        return False
+    found = verdict.found[0]
+    if isinstance(found, asks.FoundRoute):
+        return len(found.ways) == 1 and len(found.ways[0].route.edges) < LIGHT_EDGES
+    if isinstance(found, asks.FoundChanges):
+        return bool(found.made)      # told after an update; a list of all may be long
+    return isinstance(found, (asks.FoundPairs, asks.FoundNearest))
+
+
+CODEC = Codec(request, answer, numbers, nothing, told_of, teaches=False, remembers=False, light_bytes=4096, light=light,
               how_made="Build one: aisle map build FILE --name NAME --models DIR")

@@ -15,7 +15,8 @@ from ...models.route import guide
 from ...models.route.network import INF, Network
 from ...models.route.router import Alternative, Place, Reach, Route
 from ..workloads import route_asks as asks
-from ..workloads.route_live import NEVER, Change, LiveMap
+from ..workloads.route_changes import NEVER, Change
+from ..workloads.route_live import LiveMap
 from ..workloads.route_tours import FoundTour
 from .route_lines import areas, cells_of, geojson_line, lines, polyline
 from .route_tours import told_tour

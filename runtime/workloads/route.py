@@ -6,18 +6,21 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...models.bundle import Bundle, TensorSpec
 from ...models.route.router import Router, open_map
-from ..errors import AisleError, Invalid
-from .route_answer import Seen, answer
+from ..deadline import due_ns
+from ..errors import AisleError, Invalid, Late
+from .route_answer import Seen, answer, quick
 from .route_asks import Ask, AskPairs, AskUpdate, Found, FoundPairs, Refused
-from .route_live import CLOSE, NEVER, Change, LiveMap, due_in
+from .route_changes import CLOSE, NEVER, Change, due_in
+from .route_live import LiveMap
 from .route_tours import AskReplan, AskTour, FoundTour, Planner
+from .route_writer import Writer
 
 ROLES = ("map",)
 INPUTS = (
@@ -64,6 +67,7 @@ class Asset:
     live: LiveMap
     seen: Seen
     planner: Planner
+    writer: Writer
 
 
 def load(bundle: Bundle) -> Asset:
@@ -73,7 +77,7 @@ def load(bundle: Bundle) -> Asset:
     router.nearest((south + north) / 2, (west + east) / 2)
     sums = "".join(f"{name}{digest}" for name, digest in sorted(bundle.sha256.items()))
     live = LiveMap(router, hashlib.sha256(sums.encode()).hexdigest()[:16])
-    return Asset(bundle.name, live, Seen(), Planner(live))
+    return Asset(bundle.name, live, Seen(), Planner(live), Writer(live))
 
 
 def restore(asset: Asset, state: Path) -> None:
@@ -95,8 +99,9 @@ def canary(asset: Asset) -> None:
 
 async def run(request: Request, engine: Engine) -> Verdict:
     """Answer all questions. Invalid, NotFound, TooLarge or Failed with a sentence."""
-    if not any(isinstance(ask, (AskTour, AskReplan)) for ask in request.asks):
-        return await engine.offload(work, request, engine.asset)
+    if not any(isinstance(ask, (AskTour, AskReplan, AskUpdate)) for ask in request.asks):
+        done = at_once(request, engine.asset)
+        return done if done is not None else await engine.offload(work, request, engine.asset)
     start = perf_counter()
     found: list[Found | FoundTour] = []
     for ask in request.asks:
@@ -114,7 +119,20 @@ async def one(ask: Ask | AskTour | AskReplan, engine: Engine) -> Found | FoundTo
         return await asset.planner.tour(ask, engine.offload)
     if isinstance(ask, AskReplan):
         return await asset.planner.replan(ask, engine.offload)
+    if isinstance(ask, AskUpdate):
+        return await asset.writer.update(ask)
     return await engine.offload(answer, asset.live, asset.seen, ask)
+
+
+def at_once(request: Request, asset: Asset) -> Verdict | None:
+    """The answer to one question that is cheaper than going to another thread for it, or None."""
+    ask, start = request.asks[0], perf_counter()
+    if len(request.asks) > 1 or request.batch or isinstance(ask, (AskTour, AskReplan)):
+        return None
+    if due_ns() and perf_counter_ns() > due_ns():
+        raise Late("the deadline passed before the question could be looked at")
+    found = quick(asset.live, ask)
+    return None if found is None else Verdict(request, (found,), asset.live, {"route": (perf_counter() - start) * 1e3})
 
 
 def work(request: Request, asset: Asset) -> Verdict:

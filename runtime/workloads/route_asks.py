@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...models.route.router import Alternative, Place, Reach, Snap
-from .route_live import Change
+from .route_changes import Change
 
 Where = int | tuple[float, float]      # a node, or (latitude, longitude); on a plane map (y, x) in metres
 

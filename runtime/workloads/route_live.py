@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,16 @@ import numpy as np
 
 from ...models.route.network import INF
 from ...models.route.router import Router
-from ..errors import Failed, Invalid, TooLarge
+from ..errors import AisleError, Failed, Invalid, TooLarge
 from ..journal_lines import Lines
+from .route_changes import CLOSE, NEVER, OPEN, Change, clocks, revived, stored
 
 log = logging.getLogger("aisle.routes")
 
 MAX_CHANGES = 10_000
 MAX_EDGES = 2_000_000       # of all changes together
 COMPACT = 512               # records beyond twice the changes that hold, before the file is written anew
-NEVER = 1 << 62
-MAX_FOR_S = 10 * 366 * 86_400
-BOOT = Path("/proc/sys/kernel/random/boot_id")
-CLOSE, OPEN, SPEED = "close", "open", "speed"
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is asked of some edges: CLOSE, OPEN (the map's own cost) or SPEED at `kmh`. The newest change of an edge holds.
-
-    The edges are those named, those of the ways (ids of the source), and those that touch the area of (lat, lon) corners.
-    `due_ns`: on time.monotonic_ns, when it ends by itself.
-    """
-
-    name: str
-    do: str
-    kmh: float = 0.0
-    edges: tuple[int, ...] = ()
-    ways: tuple[int, ...] = ()
-    area: tuple[tuple[float, float], ...] = ()
-    due_ns: int = NEVER
+Outcome = tuple[int, tuple[str, ...]] | AisleError      # version and names of the changes, or what was wrong
 
 
 class LiveMap:
@@ -57,8 +38,10 @@ class LiveMap:
         self._on: dict[int, list[str]] = {}           # edge -> names of its changes, the newest last
         self._due = NEVER
         self._count = 0
+        self._held = 0                                # edges of all changes
         self._records = 0
         self._lines: Lines | None = None
+        self._writing = False
         self._lock = threading.Lock()
 
     def keep_in(self, path: Path) -> None:
@@ -69,6 +52,8 @@ class LiveMap:
 
     def now(self) -> Router:
         """The router with every change that holds at this moment and none that has ended."""
+        if self._writing:        # its writer has just looked, and must not be waited for: it waits for the disk
+            return self.router
         if time.monotonic_ns() >= self._due or (self._lines is not None and self._lines.stale()):
             with self._lock:
                 self._catch_up()
@@ -81,20 +66,30 @@ class LiveMap:
 
         Invalid for an unknown name, edge or way, or an area without edges; TooLarge; Failed where the disk fails.
         """
+        outcome = self.update_all([(changes, drop)])[0]
+        if isinstance(outcome, AisleError):
+            raise outcome
+        return outcome
+
+    def update_all(self, updates: Sequence[tuple[Sequence[Change], Sequence[str]]]) -> list[Outcome]:
+        """Several updates with one flush of the disk; each is all or none by itself, and has its own outcome."""
         with self._lock, self._lines.locked() if self._lines else nullcontext():
             self._catch_up()
-            changes = [c if c.name else replace(c, name=self._fresh_name(i)) for i, c in enumerate(changes)]
-            unknown = [name for name in drop if name not in self.changes]
-            if unknown:
-                have = ", ".join(list(self.changes)[-10:]) or "none"
-                raise Invalid(f"no change is called {unknown[0][:80]!r}; those that hold are {have}")
-            names = [c.name for c in changes]
-            if len(set(names)) < len(names):
-                raise Invalid("two changes of one update have the same name; expected a name of its own for each")
-            edges = [self._resolve(change) for change in changes]
-            self._bounded(changes, edges)
-            self._keep({"add": [stored(c, self.ident) for c in changes], "drop": list(drop), **clocks()})
-            return self._apply(self._put(changes, edges, drop)), tuple(names)
+            touched: set[int] = set()
+            records: list[dict[str, Any]] = []
+            outcomes: list[Outcome] = []
+            for changes, drop in updates:
+                try:
+                    names, edges = self._noted(changes, drop, records)
+                    touched |= edges
+                    outcomes.append((0, names))
+                except AisleError as error:
+                    outcomes.append(error)
+            failed = self._keep(records)
+            if failed is not None:
+                return [one if isinstance(one, AisleError) else failed for one in outcomes]
+            version = self._apply(touched)
+            return [one if isinstance(one, AisleError) else (version, one[1]) for one in outcomes]
 
     def closers(self, edges: Iterable[int]) -> list[Change]:
         """The changes that close any of these edges, each once."""
@@ -120,6 +115,22 @@ class LiveMap:
             number += 1
         return f"change-{number}"
 
+    def _noted(self, changes: Sequence[Change], drop: Sequence[str],
+               records: list[dict[str, Any]]) -> tuple[tuple[str, ...], set[int]]:
+        """Check one update and note it, not yet for any query: the names of its changes, and the edges it touches."""
+        changes = [c if c.name else replace(c, name=self._fresh_name(i)) for i, c in enumerate(changes)]
+        unknown = [name for name in drop if name not in self.changes]
+        if unknown:
+            have = ", ".join(list(self.changes)[-10:]) or "none"
+            raise Invalid(f"no change is called {unknown[0][:80]!r}; those that hold are {have}")
+        names = tuple(c.name for c in changes)
+        if len(set(names)) < len(names):
+            raise Invalid("two changes of one update have the same name; expected a name of its own for each")
+        edges = [self._resolve(change) for change in changes]
+        self._bounded(changes, edges)
+        records.append({"add": [stored(c, self.ident) for c in changes], "drop": list(drop), **clocks()})
+        return names, self._put(changes, edges, drop)
+
     def _resolve(self, change: Change) -> np.ndarray:
         """The edges of a change, int32, each once."""
         network = self.router.network
@@ -139,21 +150,28 @@ class LiveMap:
         return np.unique(np.concatenate(found))
 
     def _bounded(self, changes: Sequence[Change], edges: Sequence[np.ndarray]) -> None:
-        names = self.changes.keys() | {c.name for c in changes}
-        total = sum(map(len, edges)) + sum(len(e) for n, e in self._edges.items())
-        if len(names) > MAX_CHANGES or total > MAX_EDGES:
+        fresh = sum(c.name not in self.changes for c in changes)
+        total = sum(map(len, edges)) + self._held
+        if len(self.changes) + fresh > MAX_CHANGES or total > MAX_EDGES:
             raise TooLarge(f"the map has {len(self.changes)} changes and holds at most {MAX_CHANGES} with {MAX_EDGES} edges "
                            "together; drop some by name, or give changes an end (for_s)")
 
-    def _keep(self, record: dict[str, Any]) -> None:
-        if self._lines is None:
-            return
+    def _keep(self, records: Sequence[dict[str, Any]]) -> Failed | None:
+        """Write records down; where the disk fails, everything is again as the file has it."""
+        if self._lines is None or not records:
+            return None
+        self._writing = True
         try:
-            self._lines.append(record)
-            self._records += 1
+            self._lines.append(records)
+            self._records += len(records)
         except OSError as error:
-            raise Failed(f"the change was not made, because it could not be kept: {error.strerror}; free some space on the "
-                         "disk of the server and send it again") from None
+            self._lines.forget()
+            self._catch_up()
+            return Failed(f"the change was not made, because it could not be kept: {error.strerror}; free some space on the "
+                          "disk of the server and send it again")
+        finally:
+            self._writing = False
+        return None
 
     def _put(self, changes: Sequence[Change], edges: Sequence[np.ndarray], drop: Sequence[str]) -> set[int]:
         """Note the changes; the edges whose cost has to be applied."""
@@ -163,6 +181,7 @@ class LiveMap:
         for change, some in zip(changes, edges, strict=True):
             self.changes[change.name], self._edges[change.name] = change, some
             self._count += 1
+            self._held += len(some)
             for edge in some.tolist():
                 self._on.setdefault(edge, []).append(change.name)
             touched.update(some.tolist())
@@ -178,6 +197,7 @@ class LiveMap:
         if self.changes.pop(name, None) is None:
             return set()
         held = set(self._edges.pop(name).tolist())
+        self._held -= len(held)
         for edge in held:
             self._on[edge].remove(name)
             if not self._on[edge]:
@@ -243,44 +263,3 @@ def area_edges(router: Router, area: tuple[tuple[float, float], ...]) -> np.ndar
         raise Invalid("the area touches no edge of the map; expected corners as latitude and longitude"
                       + (", and these look exchanged" if all(router.swapped(*corner) for corner in area) else ""))
     return edges
-
-
-def stored(change: Change, ident: str) -> dict[str, Any]:
-    """A change as it is kept."""
-    return {"name": change.name, "do": change.do, "kmh": change.kmh, "edges": change.edges, "ways": change.ways,
-            "area": change.area, "due_ns": change.due_ns, "map": ident}
-
-
-def revived(item: dict[str, Any], record: dict[str, Any]) -> Change:
-    """A kept change on this machine's clock as it runs now.
-
-    Within one boot the monotonic clock goes on. After another boot the time that was left then counts, less what the
-    clock on the wall says has passed, where that is not less than nothing: a closure rather stays too long.
-    """
-    due = item["due_ns"]
-    if due < NEVER and record["boot"] != boot_id():
-        passed = max(0, time.time_ns() - record["wall_ns"])
-        due = time.monotonic_ns() + max(0, due - record["mono_ns"] - passed)
-    return Change(item["name"], item["do"], item["kmh"], tuple(item["edges"]), tuple(item["ways"]),
-                  tuple((lat, lon) for lat, lon in item["area"]), due)
-
-
-def due_in(seconds: float) -> int:
-    """The moment so many seconds from now; Invalid for what is no time."""
-    if not 0 < seconds <= MAX_FOR_S:
-        raise Invalid(f"for_s: expected more than 0 and at most {MAX_FOR_S} seconds, got {seconds:g}; leave it out for a "
-                      "change without an end")
-    return time.monotonic_ns() + round(seconds * 1e9)
-
-
-def clocks() -> dict[str, Any]:
-    """The labels of time that a record needs to be understood after a restart."""
-    return {"boot": boot_id(), "mono_ns": time.monotonic_ns(), "wall_ns": time.time_ns()}
-
-
-def boot_id() -> str:
-    """Differs after each boot of the machine; "" where the system has none."""
-    try:
-        return BOOT.read_text().strip()
-    except OSError:
-        return ""

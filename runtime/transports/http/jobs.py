@@ -135,12 +135,15 @@ class Jobs:
         body = await read_body(request, self.context)
         payload = Payload(body, request.content_type, request.query, request.headers.get("Accept", ""))
         pool, at = self.context.pool, time.perf_counter_ns()
-        asked = await pool.run(codec.request, payload, self.context.repository.decode)
+        light, decode = len(body) <= codec.light_bytes, self.context.repository.decode
+        assert decode is not None    # the app gives its repository one
+        asked = codec.request(payload, decode) if light else await pool.run(codec.request, payload, decode)
         decode_ns = time.perf_counter_ns() - at
         served, verdict = await self._answer(job, name, asked, decode_ns)
         at = time.perf_counter_ns()
-        picture, thumbnail = await pool.run(drawn, codec, asked, verdict, payload)
-        told = codec.answer(verdict)
+        light = light and codec.light(verdict)
+        told, picture, thumbnail = (drawn(codec, asked, verdict, payload) if light else
+                                    await pool.run(drawn, codec, asked, verdict, payload))
         told["timings_ms"] = {"decode": ms(decode_ns), **told["timings_ms"], "encode": ms(time.perf_counter_ns() - at),
                               "total": ms(time.perf_counter_ns() - started)}
         told |= {"model": served.name, "version": served.version, "id": ident}
@@ -169,9 +172,10 @@ class Jobs:
         return await self.teaching.teach(request, request.match_info["station"])
 
 
-def drawn(codec: Codec, asked: Any, verdict: Any, payload: Payload) -> tuple[tuple[bytes, str] | None, bytes]:
-    """(the picture asked for or None, the small picture for the history); runs on the pool."""
-    return codec.picture(verdict, payload), codec.thumbnail(asked)
+def drawn(codec: Codec, asked: Any, verdict: Any,
+          payload: Payload) -> tuple[dict[str, Any], tuple[bytes, str] | None, bytes]:
+    """(the answer, the picture asked for or None, the small picture for the history); runs on the pool unless light."""
+    return codec.answer(verdict), codec.picture(verdict, payload), codec.thumbnail(asked)
 
 
 def request_id(request: web.Request) -> str:

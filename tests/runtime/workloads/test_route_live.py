@@ -11,8 +11,9 @@ from aisle.models.route.assemble import assemble
 from aisle.models.route.network import INF, with_topology
 from aisle.models.route.router import Router
 from aisle.runtime.errors import Failed, Invalid, TooLarge
-from aisle.runtime.workloads import route_live
-from aisle.runtime.workloads.route_live import Change, LiveMap
+from aisle.runtime.workloads import route_changes, route_live
+from aisle.runtime.workloads.route_changes import Change
+from aisle.runtime.workloads.route_live import LiveMap
 
 
 def router(n: int = 5) -> Router:
@@ -153,7 +154,7 @@ def test_another_boot_counts_on_from_what_was_left(tmp_path: Path, monkeypatch: 
     live(path).update([Change("long", "close", edges=(0,), due_ns=time.monotonic_ns() + 3600 * 10**9),
                        Change("short", "close", edges=(2,), due_ns=time.monotonic_ns() + 10 * 10**9),
                        Change("ever", "close", edges=(4,))])
-    monkeypatch.setattr(route_live, "boot_id", lambda: "another")
+    monkeypatch.setattr(route_changes, "boot_id", lambda: "another")
     later = time.time_ns() + 60 * 10**9
     monkeypatch.setattr(time, "time_ns", lambda: later)
     map_ = live(path)

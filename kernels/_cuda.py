@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from importlib import import_module, util
 from pathlib import Path
 from types import SimpleNamespace
@@ -188,6 +189,14 @@ class DeviceArray:
         values = np.empty(self.shape, self.dtype)
         driver().download(self.address, values)
         return values
+
+    def reshape(self, *shape: int) -> DeviceArray:
+        """The same memory under another shape of as many elements; ValueError otherwise."""
+        if math.prod(shape) != math.prod(self.shape):
+            raise ValueError(f"expected {math.prod(self.shape)} elements, got a shape {shape} - at `shape`")
+        view = copy(self)
+        view.shape, view.ndim = shape, len(shape)
+        return view
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Launches the CUDA version of `knn`."""
+"""Launches the CUDA versions of `knn` and `within`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -8,13 +10,33 @@ from .. import _cuda
 from .._cuda import DeviceArray
 
 MOST_ROWS = 1024       # blocks in y: more parts than that share them
+KINDS = {"int8": 0, "float32": 1, "float16": 2}
+LAYOUT = "PPPiiiiiiii"
+BLOCK = (128, 1, 1)
+
+
+def _search(query: DeviceArray, bank: DeviceArray, skip: DeviceArray, radius: int) -> tuple[Any, ...]:
+    """What every kernel takes first."""
+    h, w, d = query.shape
+    return query, bank, skip, len(bank), h, w, *bank.shape[1:3], d, radius, KINDS[str(bank.dtype)]
 
 
 def knn(query: DeviceArray, bank: DeviceArray, skip: np.ndarray, radius: int, out: DeviceArray) -> None:
-    """See the package and the reference."""
-    h, w, d = query.shape
-    n, bh, bw = bank.shape[:3]
+    """See the package and the reference; `out` is (h, w, k), or (h, w) for one."""
+    (h, w), k = out.shape[:2], out.shape[2] if out.ndim == 3 else 1
     used = _cuda.parameter(skip)
-    _cuda.launch(__package__, "knn_start", (h * w,), "Pi", out, h * w)
-    _cuda.launch(__package__, "knn", (h * w, min(n, MOST_ROWS)), "PPPiiiiiiiP", query, bank, used, n, h, w, bh, bw, d, radius,
-                 out, block=(128, 1, 1))
+    greatest = 0x7FFFFFFF if str(out.dtype) == "int32" else 0x7F800000
+    _cuda.launch(__package__, "knn_start", (h * w * k,), "Pii", out, h * w * k, greatest)
+    search = _search(query, bank, used, radius)
+    if k == 1:
+        _cuda.launch(__package__, "knn_nearest", (h * w, min(len(bank), MOST_ROWS)), LAYOUT + "P", *search, out, block=BLOCK)
+    else:
+        _cuda.launch(__package__, "knn_several", (h * w,), LAYOUT + "iP", *search, k, out, block=BLOCK)
+
+
+def within(query: DeviceArray, bank: DeviceArray, skip: np.ndarray, radius: int, bound: float, out: DeviceArray) -> None:
+    """See the package and the reference."""
+    used = _cuda.parameter(skip)
+    bits = int(bound) if str(bank.dtype) == "int8" else int(np.float32(bound).view(np.int32))
+    search = _search(query, bank, used, radius)
+    _cuda.launch(__package__, "knn_within", (out.shape[0] * out.shape[1],), LAYOUT + "iP", *search, bits, out, block=BLOCK)

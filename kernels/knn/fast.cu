@@ -1,9 +1,28 @@
-// A thread a query cell, blocks in y the parts of the bank; the nearest of all parts by atomicMin. All threads of a warp
-// read the same code of a whole bank at once, or neighbours of neighbours in a local one. Four bytes a step (DP4A) where
-// codes are whole words: |q-b|^2 = |q|^2 + |b|^2 - 2 q.b.
+// A thread a query cell. A distance is kept as 32 bits that sort as whole numbers do: an int32, or the bits of a float
+// that is not negative (NaN counts as infinite). All threads of a warp read the same code of a whole bank at once, or
+// codes side by side of a local one. int8 goes four bytes a step (DP4A) where codes are whole words.
 #include "both.h"
 
-static __device__ int distance(const int8_t* q, const int8_t* b, int d) {
+#define WHOLE 0      // int8 query and bank
+#define REAL 1       // float32 query and bank
+#define HALF 2       // float32 query, float16 bank
+
+struct Search {
+    const void *query, *bank;
+    const uint8_t* skip;
+    int n, h, w, bh, bw, d, radius, kind;
+};
+
+static __device__ float float_of(uint16_t half) {
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023;
+    if (exponent == 0) return (sign ? -1.f : 1.f) * (float)mantissa * (1.f / 16777216);
+    const uint32_t bits = sign | (exponent == 31 ? 0x7F800000u : (exponent + 112) << 23) | mantissa << 13;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+static __device__ int whole_distance(const int8_t* q, const int8_t* b, int d) {
     int sum = 0;
     if (d % 4 == 0) {
         const int *query = (const int*)q, *code = (const int*)b;
@@ -18,28 +37,72 @@ static __device__ int distance(const int8_t* q, const int8_t* b, int d) {
     return sum;
 }
 
-extern "C" __global__ void knn_start(int* out, int cells) {
-    const int cell = blockIdx.x * blockDim.x + threadIdx.x;
-    if (cell < cells) out[cell] = 0x7FFFFFFF;
+static __device__ int distance(const Search& s, long long cell, long long code) {
+    if (s.kind == WHOLE) return whole_distance((const int8_t*)s.query + cell * s.d, (const int8_t*)s.bank + code * s.d, s.d);
+    const float* q = (const float*)s.query + cell * s.d;
+    float sums[4] = {0, 0, 0, 0};   // four, so that the last terms are not lost in a large sum
+    for (int k = 0; k < s.d; k++) {
+        const float b = s.kind == REAL ? ((const float*)s.bank)[code * s.d + k] : float_of(((const uint16_t*)s.bank)[code * s.d + k]);
+        sums[k % 4] += (q[k] - b) * (q[k] - b);
+    }
+    const float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    return sum <= INFINITY ? __float_as_int(sum) : 0x7F800000;
 }
 
-// radius -1: every code of the part's bh x bw.
-extern "C" __global__ void knn(const int8_t* query, const int8_t* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
-                               int radius, int* out) {
-    const int cell = blockIdx.x * blockDim.x + threadIdx.x, y = cell / w, x = cell % w;
-    if (cell >= h * w) return;
-    const int8_t* q = query + (long long)cell * d;
-    int nearest = 0x7FFFFFFF;
-    for (int part = blockIdx.y; part < n; part += gridDim.y) {
-        if (skip[part]) continue;
-        const int8_t* codes = bank + (long long)part * bh * bw * d;
-        const int top = radius < 0 || y < radius ? 0 : y - radius, bottom = radius < 0 || y + radius >= bh ? bh - 1 : y + radius;
-        const int left = radius < 0 || x < radius ? 0 : x - radius, right = radius < 0 || x + radius >= bw ? bw - 1 : x + radius;
+// Calls `take` with the distance to each code near the cell in the parts first, first + step, ...; stops where it says so.
+template <class Take>
+static __device__ void search(const Search& s, int cell, int first, int step, Take take) {
+    const int y = cell / s.w, x = cell % s.w;
+    const int top = s.radius < 0 || y < s.radius ? 0 : y - s.radius, left = s.radius < 0 || x < s.radius ? 0 : x - s.radius;
+    const int bottom = s.radius < 0 || s.radius >= s.bh - y ? s.bh - 1 : y + s.radius;
+    const int right = s.radius < 0 || s.radius >= s.bw - x ? s.bw - 1 : x + s.radius;
+    for (int part = first; part < s.n; part += step) {
+        if (s.skip[part]) continue;
         for (int row = top; row <= bottom; row++)
-            for (int column = left; column <= right; column++) {
-                const int far = distance(q, codes + ((long long)row * bw + column) * d, d);
-                nearest = far < nearest ? far : nearest;
-            }
+            for (int column = left; column <= right; column++)
+                if (take(distance(s, cell, ((long long)part * s.bh + row) * s.bw + column))) return;
     }
+}
+
+extern "C" __global__ void knn_start(int* out, int count, int value) {
+    const int at = blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) out[at] = value;
+}
+
+// The nearest alone; blocks in y share the parts.
+extern "C" __global__ void knn_nearest(const void* query, const void* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
+                                       int radius, int kind, int* out) {
+    const int cell = blockIdx.x * blockDim.x + threadIdx.x;
+    if (cell >= h * w) return;
+    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind};
+    int nearest = 0x7FFFFFFF;
+    search(s, cell, blockIdx.y, gridDim.y, [&](int far) { nearest = far < nearest ? far : nearest; return false; });
     atomicMin(out + cell, nearest);
+}
+
+// The k nearest, by insertion into the cell's own row, which starts as the greatest value.
+extern "C" __global__ void knn_several(const void* query, const void* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
+                                       int radius, int kind, int k, int* out) {
+    const int cell = blockIdx.x * blockDim.x + threadIdx.x;
+    if (cell >= h * w) return;
+    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind};
+    int* row = out + (long long)cell * k;
+    search(s, cell, 0, 1, [&](int far) {
+        if (far >= row[k - 1]) return false;
+        int at = k - 1;
+        for (; at > 0 && row[at - 1] > far; at--) row[at] = row[at - 1];
+        row[at] = far;
+        return false;
+    });
+}
+
+// Whether any lies within the bound, whose bits sort as those of a distance do.
+extern "C" __global__ void knn_within(const void* query, const void* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
+                                      int radius, int kind, int bound, uint8_t* out) {
+    const int cell = blockIdx.x * blockDim.x + threadIdx.x;
+    if (cell >= h * w) return;
+    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind};
+    bool found = false;
+    search(s, cell, 0, 1, [&](int far) { return found = far <= bound; });
+    out[cell] = found;
 }

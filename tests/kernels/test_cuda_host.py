@@ -76,6 +76,9 @@ def test_an_op_without_cuda_says_so(host: HostDriver) -> None:
 def test_numpy_does_not_fetch_an_array_from_the_device_unasked(host: HostDriver) -> None:
     with pytest.raises(ValueError, match=r"copy it with \.host\(\)"):
         np.sum(_cuda.DeviceArray((4, 4), np.float32))
+    assert _cuda.DeviceArray((4, 4), np.float32).reshape(2, 8, 1).host().shape == (2, 8, 1)
+    with pytest.raises(ValueError, match="expected 16 elements"):
+        _cuda.DeviceArray((4, 4), np.float32).reshape(15)
     with pytest.raises(ValueError, match=r"expected float32 \(4, 4\), got float64 \(4, 4\)"):
         _cuda.DeviceArray((4, 4), np.float32).set(np.zeros((4, 4)))
 

@@ -23,7 +23,7 @@ def run(options: Options) -> Iterable[Row]:
     wanted = [n for n in SHOWN if options.wants(f"{NAME} n={n}")]
     if not wanted:
         return
-    good, bad = _pictures(options)
+    good, bad = pictures(options)
     for n in wanted:
         case = f"{NAME} n={n}"
         if len(good) < n + LEFT or not bad:
@@ -33,15 +33,15 @@ def run(options: Options) -> Iterable[Row]:
         yield from _draws(case, n, good, bad, options.quick)
 
 
-def _pictures(options: Options) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def pictures(options: Options) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Good and bad pictures."""
     if options.data is None:
         return [], []
     found = members(options.data / "inspection" / NAME,
                     lambda name: name.lower().endswith((".png", ".jpg", ".jpeg")) and _kind(name) is not None)
-    pictures = same_size({name: picture(data, name) for name, data in found.items()})
-    return ([p for name, p in pictures.items() if _kind(name) == "normal"],
-            [p for name, p in pictures.items() if _kind(name) == "anomaly"])
+    sized = same_size({name: picture(data, name) for name, data in found.items()})
+    return ([p for name, p in sized.items() if _kind(name) == "normal"],
+            [p for name, p in sized.items() if _kind(name) == "anomaly"])
 
 
 def _kind(name: str) -> str | None:

@@ -18,7 +18,7 @@ from .figures import auroc, hits
 from .station import Trial, absent, localisation, teaching, trial
 
 NAME = "deeppcb"
-PAIRS, QUICK_PAIRS = 60, 2
+PAIRS, QUICK_PAIRS = 16, 2
 SHOWN, TESTED = 6, 4
 FARTHEST = 1.5         # px that a copy of the template is moved
 Box = tuple[int, int, int, int]

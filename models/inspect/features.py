@@ -48,9 +48,19 @@ def _energies(level: np.ndarray, cell: int, out: np.ndarray) -> None:
         even = cv2.sepFilter2D(level, cv2.CV_32F, cx, cy) - float(cx.sum() * cy.sum()) * mean   # flat light gives 0
         odd = cv2.sepFilter2D(level, cv2.CV_32F, sx, sy)
         left, right = cv2.sepFilter2D(level, cv2.CV_32F, sx, cy), cv2.sepFilter2D(level, cv2.CV_32F, cx, sy)
-        for j, energy in ((i, cv2.magnitude(even - odd, left + right)),
-                          (DIRECTIONS - 1 - i, cv2.magnitude(even + odd, left - right))):
+        for j, energy in ((i, _length(even - odd, left + right)), (DIRECTIONS - 1 - i, _length(even + odd, left - right))):
             out[:, :, j] = energy if cell == 1 else cv2.resize(energy, grid, interpolation=cv2.INTER_AREA)
+
+
+def _length(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The root of x * x + y * y, which both are overwritten for.
+
+    cv2.magnitude rounds by where its arrays lie in memory, so that the same pictures would not make the same files.
+    """
+    x *= x
+    y *= y
+    x += y
+    return np.sqrt(x, out=x)
 
 
 def describe(picture: np.ndarray) -> np.ndarray:

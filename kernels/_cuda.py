@@ -182,12 +182,14 @@ class DeviceArray:
         """Copy a host array of the same shape and dtype here; ValueError otherwise."""
         if values.shape != self.shape or values.dtype != self.dtype:
             raise ValueError(f"expected {self.dtype} {self.shape}, got {values.dtype} {values.shape} - at `values`")
-        driver().upload(self.address, np.ascontiguousarray(values))
+        if self.nbytes:
+            driver().upload(self.address, np.ascontiguousarray(values))
 
     def host(self) -> np.ndarray:
         """A copy in host memory, after everything that this thread started has ended."""
         values = np.empty(self.shape, self.dtype)
-        driver().download(self.address, values)
+        if self.nbytes:
+            driver().download(self.address, values)
         return values
 
     def reshape(self, *shape: int) -> DeviceArray:

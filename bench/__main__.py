@@ -18,6 +18,7 @@ BENCHES = {
     "routes": "aisle.bench.routes:run",
     "gpu": "aisle.bench.gpu:run",
     "load": "aisle.bench.load:run",
+    "lane": "aisle.bench.lane:run",
 }
 
 

@@ -111,7 +111,8 @@ def load(bundle: Bundle) -> Recipe:
     """The recipe in a bundle; BundleError says which file or number is not what teaching writes."""
     numbers = _numbers(bundle)
     arrays = _arrays(bundle)
-    picture = cv2.imdecode(np.frombuffer(_bytes(bundle, REFERENCE), np.uint8), cv2.IMREAD_COLOR)
+    encoded = np.frombuffer(_bytes(bundle, REFERENCE), np.uint8)
+    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None    # OpenCV raises for no bytes at all
     if picture is None or picture.shape[:2] != numbers["size"]:
         raise BundleError(f"{REFERENCE} of inspector {bundle.name!r}: expected a picture of {numbers['size'][1]} x "
                           f"{numbers['size'][0]}, got {'none' if picture is None else picture.shape}; teach it again")

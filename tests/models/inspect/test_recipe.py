@@ -1,0 +1,79 @@
+"""A recipe survives the disk, and a damaged one is refused in a sentence."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from aisle.models.bundle import BundleError
+from aisle.models.inspect.recipe import ARRAYS, REFERENCE, load, params
+from aisle.models.inspect.teach import teach
+
+
+@pytest.fixture(scope="module")
+def whole(good, tmp_path_factory):
+    return teach("flange", [good(seed) for seed in range(3)], out_dir=tmp_path_factory.mktemp("models"), version="1")
+
+
+@pytest.fixture
+def bundle(whole, tmp_path):
+    shutil.copytree(whole.root, tmp_path / "1")
+    return replace(whole, root=tmp_path / "1")
+
+
+def rewrite(bundle, **arrays) -> None:
+    with np.load(bundle.path(ARRAYS)) as stored:
+        kept = dict(stored)
+    np.savez(bundle.path(ARRAYS), **(kept | arrays))
+
+
+def test_all_numbers_come_back(bundle):
+    recipe = load(bundle)
+    assert params(recipe).items() <= bundle.params.items()
+    assert recipe.grid == (recipe.work[0] // 8, recipe.work[1] // 8) and recipe.picture.shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize("key, value", [
+    ("schema", 2), ("schema", None), ("method", "magic"), ("radius", 1.5), ("radius", -2), ("threshold", float("nan")),
+    ("threshold", -1.0), ("threshold", True), ("unit", 0.0), ("work", [100, 100]), ("work", "96x128"), ("height", 0),
+    ("height", 121), ("contrast", 1), ("gate", 2.0), ("promise_bound", 1.5), ("canary_score", float("inf")),
+    ("backbone", {"input": "x"}), ("backbone", 7)])
+def test_numbers_out_of_range_are_refused(bundle, key, value):
+    with pytest.raises(BundleError, match="flange"):
+        load(replace(bundle, params=bundle.params | {key: value}))
+
+
+def test_damaged_arrays_are_refused(bundle):
+    data = bundle.path(ARRAYS).read_bytes()
+    for broken in (b"", b"no archive", data[:len(data) // 2], data[:-30]):
+        bundle.path(ARRAYS).write_bytes(broken)
+        with pytest.raises(BundleError, match="cannot be read"):
+            load(bundle)
+    bundle.path(ARRAYS).unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        load(bundle)
+
+
+@pytest.mark.parametrize("name, change", [
+    ("scale", lambda a: a * np.nan), ("offset", lambda a: a[:-1]), ("bank", lambda a: a.astype(np.int16)),
+    ("bank", lambda a: a[:, :-1]), ("bank", lambda a: a[0]), ("reference", lambda a: a.T), ("projection", lambda a: a[:, :9])])
+def test_arrays_of_another_shape_or_kind_are_refused(bundle, name, change):
+    assert load(bundle).method == "neighbour"     # three parts are too few for anything else
+    rewrite(bundle, **{name: change(getattr(load(bundle), name))})
+    with pytest.raises(BundleError, match=f"`{name}`|`offset`"):
+        load(bundle)
+
+
+def test_a_pickle_is_never_opened(bundle):
+    rewrite(bundle, scale=np.array([{"a": 1}], object))
+    with pytest.raises(BundleError, match="cannot be read"):
+        load(bundle)
+
+
+def test_another_reference_picture_is_refused(bundle):
+    for data in (b"", b"nothing"):
+        bundle.path(REFERENCE).write_bytes(data)
+        with pytest.raises(BundleError, match=REFERENCE):
+            load(bundle)

@@ -30,7 +30,7 @@ class Answer:
     @property
     def size(self) -> int:
         """Bytes of the body."""
-        return sum(len(piece) for piece in self.pieces)
+        return sum(map(len, self.pieces))
 
     def head(self) -> bytes:
         """Status line and headers of the HTTP/1.1 response."""

@@ -20,7 +20,9 @@ from .score import examine, prepare, working_picture
 from .select import Judged, best, candidates
 from .showing import ADVISED, check, outliers, repeated
 
-ALPHA = 0.05            # average share of good parts rejected that is aimed for
+# Average share of good parts rejected that is aimed for. Up to 299 parts the threshold is then the highest score, and
+# every further good part tightens both promises, as `runtime/teaching.py` and the page advise.
+ALPHA = 1 / 300
 CELLS = 1024            # of the grid, about
 LICENCE = "made from the pictures that were shown; it holds one of them and belongs to whoever those belong to"
 Progress = Callable[[int, int, str], None]

@@ -7,6 +7,8 @@ from math import comb
 import numpy as np
 import pytest
 from aisle.models.inspect.conformal import average, bound, promise, rank
+from aisle.models.inspect.teach import ALPHA
+from aisle.runtime.teaching import average_promise, bound_promise
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,12 @@ ALPHAS = st.floats(0.001, 0.5)
 def test_the_printed_table_holds(n, on_average, at_most):
     assert average(n, n) == pytest.approx(on_average, abs=6e-4)
     assert bound(n, n) == pytest.approx(at_most, abs=6e-4)
+
+
+@pytest.mark.parametrize("n", [2, 20, 59, 299])
+def test_what_people_are_told_about_more_parts_is_what_teaching_does(n):
+    kept = promise(range(n), ALPHA)
+    assert (kept.average, kept.bound) == pytest.approx((average_promise(n), bound_promise(n)))
 
 
 @given(COUNTS, ALPHAS)

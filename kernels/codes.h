@@ -104,7 +104,8 @@ static inline Lanes none() { return _mm512_setzero_si512(); }
 static inline Lanes load(const void* p) { return _mm512_loadu_si512(p); }
 static inline void store(void* p, Lanes x) { _mm512_storeu_si512(p, x); }
 static inline Lanes every(uint32_t x) { return _mm512_set1_epi32((int)x); }
-static inline void add_products(Lanes& sum, Lanes q, Lanes b) { sum = _mm512_dpbusd_epi32(sum, b, q); }
+// As text, because gcc 12 copies and spills the sums of the intrinsic when there are more than a dozen.
+static inline void add_products(Lanes& sum, Lanes q, Lanes b) { __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(b), "v"(q)); }
 static inline Lanes least(Lanes x, Lanes y) { return _mm512_min_epi32(x, y); }
 static inline Lanes plus(Lanes x, Lanes y) { return _mm512_add_epi32(x, y); }
 static inline Lanes without_twice(Lanes t, Lanes s) { return _mm512_sub_epi32(t, _mm512_slli_epi32(s, 1)); }

@@ -1,4 +1,4 @@
-"""Nearest neighbour of int8 codes, near the same place of the grid: how unlike every cell is to all taught parts."""
+"""Nearest neighbours in a memory bank, near the same place of the grid or anywhere: how unlike a cell is to all taught."""
 
 from __future__ import annotations
 
@@ -9,50 +9,90 @@ import numpy as np
 from .. import _check
 from .._op import Op
 
-TOLERANCE = 0          # whole numbers: every variant gives the same bits
-MAX_DEPTH = 32_768     # 255 * 255 * depth must stay below 2**31
+# Absolute and relative: int8 codes give the same bits everywhere, float32 sums run in another order.
+TOLERANCE = {"knn": (0.0, 2e-6), "within": (0.0, 0.0)}
+MAX_DEPTH = 16_384     # of int8 codes, so that no sum leaves 32 bits
+BANKS = ("int8", "float32", "float16")
 _knn = Op(__package__, "knn")
+_within = Op(__package__, "within")
+
+
+def _bank(query: np.ndarray, bank: np.ndarray, radius: int | None, skip: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """What both functions ask of their arguments; gives `skip` as an array and the radius as a number."""
+    kind = str(bank.dtype) if _check.is_array(bank) and str(bank.dtype) in BANKS else "int8"
+    _check.array(query, "query", "int8" if kind == "int8" else "float32", ("h", "w", "d"))
+    h, w, d = query.shape
+    _check.array(bank, "bank", kind, ("n", "h", "w", d) if radius is None else ("n", h, w, d))
+    most = MAX_DEPTH if kind == "int8" else 1 << 20
+    if d > most:
+        raise ValueError(f"expected at most {most} values a cell, got {d} - at `query`")
+    reach = -1 if radius is None else int(_check.number(radius, "radius", 0, 1 << 20))
+    if skip is not None and np.all(_check.host(_check.array(skip, "skip", "uint8", (len(bank),)))):
+        raise ValueError(f"expected a part that is not skipped, got all {len(bank)} skipped - at `skip`")
+    return np.zeros(len(bank), np.uint8) if skip is None else skip, reach
 
 
 def knn(query: np.ndarray, bank: np.ndarray, *, out: np.ndarray, radius: int | None,
         skip: np.ndarray | None = None) -> None:
-    """Write the least squared distance of each query cell to the bank's cells nearby.
+    """Write the least squared distances of each query cell to the bank's cells nearby.
 
-    `query` int8 (h, w, d); `bank` int8 (n, h, w, d), n parts on the same grid; `out` int32 (h, w). With `radius` r the
-    cells within r rows and r columns of the same place are compared. With `radius` None every cell of the bank is, and
-    its grid may have any size: (n, bh, bw, d). `skip` uint8 (n,) leaves out the parts where it is not 0
-    (leave-one-out); one part must remain. d is at most 32768, so that the sum cannot overflow. ValueError says what
-    does not fit.
+    `query` (h, w, d); `bank` (n, h, w, d), n parts on the same grid. Both int8, d at most 16384, and `out` int32: whole
+    numbers, exact. Or `query` float32, `bank` float32 or float16, and `out` float32; a distance that is NaN counts as
+    infinite. `out` (h, w) takes the nearest, (h, w, k) the k nearest, nearest first; where the bank has fewer, the
+    type's greatest value (inf). With `radius` r the cells within r rows and r columns of the same place are compared.
+    With `radius` None every cell of the bank is, and its grid may have any size: (n, bh, bw, d). `skip` uint8 (n,)
+    leaves out the parts where it is not 0 (leave-one-out); one part must remain. ValueError says what does not fit.
     """
-    _check.array(query, "query", "int8", ("h", "w", "d"))
-    h, w, d = query.shape
-    _check.array(bank, "bank", "int8", ("n", "h", "w", d) if radius is None else ("n", h, w, d))
-    _check.array(out, "out", "int32", (h, w), writable=True)
+    used, reach = _bank(query, bank, radius, skip)
+    deep = _check.is_array(out) and out.ndim == 3
+    kind = "int32" if bank.dtype == np.int8 else "float32"
+    _check.array(out, "out", kind, (*query.shape[:2], "k") if deep else query.shape[:2], writable=True)
     _check.apart(out, "out", query=query, bank=bank, skip=skip)
-    if d > MAX_DEPTH:
-        raise ValueError(f"expected at most {MAX_DEPTH} values a cell, got {d} - at `query`")
-    if radius is not None:
-        radius = int(_check.number(radius, "radius", 0, 1 << 20))
-    if skip is not None and np.all(_check.host(_check.array(skip, "skip", "uint8", (len(bank),)))):
-        raise ValueError(f"expected a part that is not skipped, got all {len(bank)} skipped - at `skip`")
-    used = np.zeros(len(bank), np.uint8) if skip is None else skip
-    _knn(query, bank, used, -1 if radius is None else radius, out)
+    _knn(query, bank, used, reach, out if deep else out.reshape(*out.shape, 1))
+
+
+def within(query: np.ndarray, bank: np.ndarray, *, bound: float, out: np.ndarray, radius: int | None,
+           skip: np.ndarray | None = None) -> None:
+    """Write 1 where the nearest cell of the bank lies within `bound` (squared distance, included), else 0.
+
+    Arguments as for `knn`, with `out` uint8 (h, w), `bound` from 0, a whole number for int8. The verdict is the one that
+    `knn` and a comparison give; a cell is done once one neighbour within the bound is found, so that a good part costs
+    a small share of the full search. ValueError says what does not fit.
+    """
+    used, reach = _bank(query, bank, radius, skip)
+    _check.array(out, "out", "uint8", query.shape[:2], writable=True)
+    _check.apart(out, "out", query=query, bank=bank, skip=skip)
+    whole = bank.dtype == np.int8
+    most = _check.number(bound, "bound", 0, (1 << 31) - 1 if whole else 3.4e38)
+    if whole and most != int(most):
+        raise ValueError(f"expected a whole number for int8 codes, got {bound!r} - at `bound`")
+    _within(query, bank, used, reach, int(most) if whole else float(most), out)
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
-    """Arguments, `out` included, that every variant must agree on: small, odd, extreme, real."""
+    """Calls that every variant must agree on: small, odd, extreme, real; codes, floats, halves; one nearest, several."""
     def codes(*shape: int) -> np.ndarray:
         return rng.integers(-128, 128, shape, dtype=np.int8)
-    def case(query: np.ndarray, bank: np.ndarray, radius: int | None, skip: np.ndarray | None = None) -> dict:
-        return {"query": query, "bank": bank, "radius": radius, "skip": skip, "out": np.empty(query.shape[:2], np.int32)}
+    def case(query: np.ndarray, bank: np.ndarray, radius: int | None, skip: np.ndarray | None = None, k: int = 0) -> dict:
+        shape = (*query.shape[:2], k) if k else query.shape[:2]
+        return {"function": "knn", "query": query, "bank": bank, "radius": radius, "skip": skip,
+                "out": np.empty(shape, np.int32 if bank.dtype == np.int8 else np.float32)}
     shapes = [(1, 1, 1, 1), (2, 3, 5, 7), (3, 1, 17, 63), (2, 4, 15, 64), (1, 3, 16, 65), (3, 5, 33, 32), (2, 2, 31, 128)]
     for n, h, w, d in shapes:
         for radius in (0, 1, 2, None):
-            yield case(codes(h, w, d), codes(n, h, w, d), radius)
+            query, bank = codes(h, w, d), codes(n, h, w, d)
+            floats = [rng.standard_normal((m, h, w, d), np.float32) for m in (1, n)]
+            yield case(query, bank, radius)
+            yield case(query, bank, radius, k=n + 2)
+            yield case(floats[0][0], floats[1], radius)
+            yield case(floats[0][0], floats[1].astype(np.float16), radius, k=2)
+            far = np.sort((query.astype(np.int32) ** 2).sum(axis=2).ravel())
+            yield {"function": "within", "query": query, "bank": bank, "radius": radius, "skip": None,
+                   "bound": int(far[len(far) // 2] * 1.3), "out": np.empty((h, w), np.uint8)}
     yield case(np.full((2, 18, 64), -128, np.int8), np.full((2, 2, 18, 64), 127, np.int8), 1)
     yield case(codes(4, 20, 64), codes(6, 4, 20, 64), 1, np.array([1, 0, 0, 1, 0, 0], np.uint8))
     yield case(codes(3, 19, 64), codes(2, 1, 37, 64), None)
     yield case(codes(24, 32, 64), codes(30, 24, 32, 64), 1)
 
 
-__all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "knn"]
+__all__ = ["BANKS", "MAX_DEPTH", "TOLERANCE", "cases", "knn", "within"]

@@ -1,74 +1,166 @@
-// One row of queries against codes; included once per instruction set, with SUFFIX, LANES and DOTS defined.
-// DOTS(q, b, qstep, bstep, d, out): LANES dot products of unsigned q (code + 128) with signed b, pair by pair.
+// Distances of int8 codes, sixteen a register; compiled in a namespace of codes.h.
 
-// For every x: out[x] = min(out[x], qn[x] + bn[bx] - 2 dot), bx = x + shift where that lies inside the row.
-static void AISLE_JOIN(row_shifted, SUFFIX)(const uint8_t* q, const int32_t* qn, const int8_t* b, const int32_t* bn,
-                                            int w, int d, int shift, int32_t* out) {
-    const int first = shift < 0 ? -shift : 0, last = shift > 0 ? w - shift : w;
-    int32_t dots[LANES];
-    int x = first;
-    for (; x + LANES <= last; x += LANES) {
-        DOTS(q + (long)x * d, b + (long)(x + shift) * d, d, d, d, dots);
-        for (int i = 0; i < LANES; i++) {
-            const int32_t far = qn[x + i] + bn[x + shift + i] - 2 * dots[i];
-            out[x + i] = far < out[x + i] ? far : out[x + i];
-        }
+// One query against a step of 16 or 64 codes, in variables of their own: in arrays and structures gcc keeps them in memory.
+#define SUMS(i) Lanes a##i = none(), b##i = none(), c##i = none(), d##i = none()
+#define ADD(i)                                                                                                      \
+    if (QUERIES > i) {                                                                                              \
+        const Lanes q = every(queries[i < QUERIES ? i : 0][g]);                                                                       \
+        add_products(a##i, q, a);                                                                                   \
+        if (TILES == 4) add_products(b##i, q, b), add_products(c##i, q, c), add_products(d##i, q, d);               \
     }
-    // The rest: the last whole group once more, overlapping (a minimum does not mind), else one by one.
-    if (x < last && last - first >= LANES) {
-        x = last - LANES;
-        DOTS(q + (long)x * d, b + (long)(x + shift) * d, d, d, d, dots);
-        for (int i = 0; i < LANES; i++) {
-            const int32_t far = qn[x + i] + bn[x + shift + i] - 2 * dots[i];
-            out[x + i] = far < out[x + i] ? far : out[x + i];
-        }
-        return;
+#define LOWER(i)                                                                                                    \
+    if (QUERIES > i) {                                                                                              \
+        Lanes now = least(load(nearest[i < QUERIES ? i : 0]), without_twice(load(terms + t), a##i));                                  \
+        if (TILES == 4) {                                                                                           \
+            const Lanes b = without_twice(load(terms + t + 16), b##i), c = without_twice(load(terms + t + 32), c##i); \
+            now = least(least(now, b), least(c, without_twice(load(terms + t + 48), d##i)));                        \
+        }                                                                                                           \
+        store(nearest[i < QUERIES ? i : 0], now);                                                                                     \
     }
-    for (; x < last; x++) {
-        const int32_t far = qn[x] + bn[x + shift] - 2 * dot_one(q + (long)x * d, b + (long)(x + shift) * d, d);
-        out[x] = far < out[x] ? far : out[x];
+
+// Lowers the running minima of QUERIES queries by the 64 codes of a block. `nearest[i]` points to sixteen of them.
+static void lower(const uint32_t* const* queries, const uint32_t* block, const int32_t* terms, long groups, int32_t* const* nearest) {
+    for (int t = 0; t < CODES_BLOCK; t += 16 * TILES) {
+        SUMS(0); SUMS(1); SUMS(2); SUMS(3); SUMS(4); SUMS(5);
+        const uint32_t* codes = block + t;
+        for (long g = 0; g < groups; g++, codes += CODES_BLOCK) {
+            const Lanes a = load(codes);
+            Lanes b = a, c = a, d = a;
+            if (TILES == 4) b = load(codes + 16), c = load(codes + 32), d = load(codes + 48);
+            ADD(0) ADD(1) ADD(2) ADD(3) ADD(4) ADD(5)
+        }
+        LOWER(0) LOWER(1) LOWER(2) LOWER(3) LOWER(4) LOWER(5)
+    }
+}
+#undef SUMS
+#undef ADD
+#undef LOWER
+
+// The whole bank: blocks of 64 codes outside, every query that is still open inside.
+static void whole_bank(const Job* j, const Space* s) {
+    const int8_t* rows[16];
+    long open = j->cells;
+    for (long c = 0; c < j->cells; c++) s->open[c] = (int32_t)c;
+    for (int part = 0; part < j->parts && open; part++) {
+        if (j->skip[part]) continue;
+        const int8_t* codes = j->bank + (long)part * j->codes * j->d;
+        for (long at = 0; at < j->codes && open; at += CODES_BLOCK) {
+            // Lanes beyond the bank repeat its last code: a minimum does not mind.
+            for (int t = 0; t < CODES_BLOCK; t += 16) {
+                for (int k = 0; k < 16; k++) rows[k] = codes + (at + t + k < j->codes ? at + t + k : j->codes - 1) * j->d;
+                lay_codes(rows, j->d, s->laid + t, CODES_BLOCK, s->terms + t);
+            }
+            for (long i = 0; i < open; i += QUERIES) {
+                const uint32_t* queries[QUERIES];
+                int32_t* nearest[QUERIES];
+                for (int k = 0; k < QUERIES; k++) {
+                    const long c = s->open[i + k < open ? i + k : open - 1];
+                    queries[k] = s->queries + c * s->groups, nearest[k] = s->nearest + c * 16;
+                }
+                lower(queries, s->laid, s->terms, s->groups, nearest);
+            }
+            if (!j->verdict) continue;
+            long left = 0;
+            for (long i = 0; i < open; i++) {
+                const long c = s->open[i];
+                if (!at_most(load(s->nearest + c * 16), s->bound[c])) s->open[left++] = (int32_t)c;
+            }
+            open = left;
+        }
     }
 }
 
-// The same against one single code for all x.
-static void AISLE_JOIN(row_single, SUFFIX)(const uint8_t* q, const int32_t* qn, const int8_t* b, int32_t bn,
-                                           long cells, int d, int32_t* out) {
-    int32_t dots[LANES];
-    long x = 0;
-    for (; x + LANES <= cells; x += LANES) {
-        DOTS(q + x * d, b, d, 0, d, dots);
-        for (int i = 0; i < LANES; i++) {
-            const int32_t far = qn[x + i] + bn - 2 * dots[i];
-            out[x + i] = far < out[x + i] ? far : out[x + i];
-        }
+// Sixteen queries of a row against the same places of a bank's row, `first` lanes to the side, and up to two beside that.
+static inline __attribute__((always_inline)) void side_by_side(const uint32_t* queries, long qstride, const uint32_t* row, long stride,
+                                                               const int32_t* terms, long groups, const int count, int32_t* nearest) {
+    Lanes a = none(), b = a, c = a;
+    for (long g = 0; g < groups; g++, queries += qstride, row += stride) {
+        const Lanes q = load(queries);
+        add_products(a, q, load(row));
+        if (count == 3) add_products(b, q, load(row + 1)), add_products(c, q, load(row + 2));
     }
-    for (; x < cells; x++) {
-        const int32_t far = qn[x] + bn - 2 * dot_one(q + x * d, b, d);
-        out[x] = far < out[x] ? far : out[x];
+    Lanes now = least(load(nearest), without_twice(load(terms), a));
+    if (count == 3) now = least(now, least(without_twice(load(terms + 1), b), without_twice(load(terms + 2), c)));
+    store(nearest, now);
+}
+
+// One row of the bank's part, its codes from lane `reach` on; what lies beside it stays as it was made.
+static void lay_row(const Job* j, const Space* s, const int8_t* codes, uint32_t* row, int32_t* terms) {
+    const int8_t* rows[16];
+    for (int x = 0; x < j->w; x += 16) {
+        for (int k = 0; k < 16; k++) rows[k] = x + k < j->w ? codes + (long)(x + k) * j->d : s->pad;
+        lay_codes(rows, j->d, row + x, s->stride, terms + x);
+        for (int k = 0; k < 16; k++)
+            if (x + k >= j->w) terms[x + k] = INT32_MAX;
     }
 }
 
-// The query shifted to unsigned, and the two terms of the sum that belong to one side alone.
-static void AISLE_JOIN(fill_terms, SUFFIX)(const int8_t* query, const int8_t* bank, long cells, long codes, int d, Terms* t) {
-    for (long c = 0; c < cells; c++) {
-        int32_t norm = 0;
+// Cells nearby: part by part, each of its rows laid out once, against the rows of queries that reach it.
+static void nearby(const Job* j, const Space* s) {
+    const long reach = s->reach;
+    int open = j->h;
+    for (int y = 0; y < j->h; y++) s->open[y] = 1;
+    for (int part = 0; part < j->parts && open; part++) {
+        if (j->skip[part]) continue;
+        for (int y = 0; y < j->h; y++)
+            lay_row(j, s, j->bank + ((long)part * j->codes + (long)y * j->w) * j->d, s->laid + y * s->stride * s->groups + reach,
+                    s->terms + y * s->stride + reach);
+        for (int y = 0; y < j->h; y++) {
+            if (!s->open[y]) continue;
+            const int low = y > j->radius ? y - j->radius : 0, high = j->h - 1 - y > j->radius ? y + j->radius : j->h - 1;
+            for (int x = 0; x < j->w; x += 16) {
+                const uint32_t* queries = s->queries + (long)y * s->groups * s->wide + x;
+                int32_t* nearest = s->nearest + (long)y * s->wide + x;
+                for (int by = low; by <= high; by++) {
+                    const uint32_t* row = s->laid + by * s->stride * s->groups + reach + x;
+                    const int32_t* terms = s->terms + by * s->stride + reach + x;
+                    long first = -reach;
+                    for (; first + 2 <= reach; first += 3)
+                        side_by_side(queries, s->wide, row + first, s->stride, terms + first, s->groups, 3, nearest);
+                    for (; first <= reach; first++)
+                        side_by_side(queries, s->wide, row + first, s->stride, terms + first, s->groups, 1, nearest);
+                }
+            }
+            if (!j->verdict) continue;
+            int far = 0;
+            for (int x = 0; x < j->w; x++) far += s->nearest[(long)y * s->wide + x] > s->bound[(long)y * j->w + x];
+            if (!far) s->open[y] = 0, open--;
+        }
+    }
+}
+
+// The queries' side: groups and terms, and what a distance without its query's term may be at most.
+static void lay_queries(const Job* j, const Space* s) {
+    for (int y = 0; y < j->h; y++)
+        for (int x = 0; x < j->w; x++) {
+            const long c = (long)y * j->w + x;
+            uint32_t* to = j->radius < 0 ? s->queries + c * s->groups : s->queries + (long)y * s->groups * s->wide + x;
+            s->query_terms[c] = lay_query(j->query + c * j->d, j->d, to, j->radius < 0 ? 1 : s->wide);
+            const int64_t most = (int64_t)j->most - s->query_terms[c];
+            s->bound[c] = (int32_t)(most > INT32_MAX - 1 ? INT32_MAX - 1 : most < INT32_MIN ? INT32_MIN : most);
+        }
+}
+
+// Squared distances of one query to `count` codes one after the other; sums of sixteen side by side.
+static void run_floats(const float* q, const float* codes, long count, int d, float* out) {
+    for (long c = 0; c < count; c++, codes += d) {
+        float parts[16] = {0}, sum;
+        int i = 0;
+        for (; i + 16 <= d; i += 16)
+            for (int k = 0; k < 16; k++) parts[k] += (q[i + k] - codes[i + k]) * (q[i + k] - codes[i + k]);
+        for (int half = 8; half; half /= 2)
+            for (int k = 0; k < half; k++) parts[k] += parts[k + half];
+        for (sum = parts[0]; i < d; i++) sum += (q[i] - codes[i]) * (q[i] - codes[i]);
+        out[c] = sum;
+    }
+}
+static void run_codes(const int8_t* q, const int8_t* codes, long count, int d, int32_t* out) {
+    for (long c = 0; c < count; c++, codes += d) {
+        int32_t sum = 0;
         for (int i = 0; i < d; i++) {
-            const int32_t v = query[c * d + i];
-            t->query[c * d + i] = (uint8_t)(v + 128);
-            norm += v * v;
+            const int16_t gap = (int16_t)(q[i] - codes[i]);
+            sum += (int32_t)gap * gap;
         }
-        t->query_norm[c] = norm;
-    }
-    for (long c = 0; c < codes; c++) {
-        int32_t norm = 0, sum = 0;
-        for (int i = 0; i < d; i++) {
-            const int32_t v = bank[c * d + i];
-            norm += v * v;
-            sum += v;
-        }
-        t->bank_term[c] = norm + 256 * sum;
+        out[c] = sum;
     }
 }
-#undef DOTS
-#undef LANES
-#undef SUFFIX

@@ -1,166 +1,100 @@
-// Nearest int8 codes: |q-b|^2 = |q|^2 + |b|^2 - 2 q.b, with q shifted by 128 to be unsigned as VNNI wants it:
-// (q+128).b = q.b + 128 sum(b), so the bank's term is |b|^2 + 256 sum(b). All whole numbers: every variant is exact.
+// Nearest int8 codes, all of a bank or those nearby; minima are kept without the query's term, which joins at the end.
 #pragma once
-#include "cpu.h"
-#include <stdlib.h>
-// gcc 12 says these of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <stdint.h>
 
-// Scratch of a call: the shifted query, its norms, the bank's terms.
-struct Terms {
-    uint8_t* query;
-    int32_t* query_norm;
-    int32_t* bank_term;
+// `radius` -1 compares with the whole bank. `verdict`: a query is done once something is within `most`.
+struct Job {
+    const int8_t *query, *bank;
+    const uint8_t* skip;
+    long cells, codes;
+    int parts, h, w, d, radius, verdict;
+    int32_t most;
 };
 
-static inline int32_t dot_one(const uint8_t* q, const int8_t* b, int d) {
-    int32_t sum = 0;
-    for (int i = 0; i < d; i++) sum += (int32_t)q[i] * b[i];
-    return sum;
-}
+// Scratch of a call. Whole bank: queries one after the other, 16 minima each, one block of codes. Nearby: rows of queries lane
+// by lane, `wide` lanes, a minimum each; the rows of one part, `stride` lanes with `reach` empty ones on either side.
+struct Space {
+    long groups, wide, stride, reach;
+    uint32_t *queries, *laid;
+    int32_t *query_terms, *bound, *nearest, *terms, *open;
+    int8_t* pad;
+};
+#define CODES_BODY "body.h"
+#include "codes.h"
+#include "floats.h"
 
-static inline void dots_base(const uint8_t* q, const int8_t* b, long qstep, long bstep, int d, int32_t* out) {
-    for (int k = 0; k < 4; k++) out[k] = dot_one(q + k * qstep, b + k * bstep, d);
-}
-#define SUFFIX _base
-#define LANES 4
-#define DOTS dots_base
-#include "body.h"
-
+struct Steps {
+    void (*lay_queries)(const Job*, const Space*);
+    void (*whole_bank)(const Job*, const Space*);
+    void (*nearby)(const Job*, const Space*);
+    int pad;
+};
+static inline Steps steps_for(int level) {
 #if AISLE_X86
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt")
-// The sum of eight registers' lanes, one a lane of the result.
-static inline __m256i sum_lanes8(const __m256i* a) {
-    const __m256i p = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0], a[1]), _mm256_hadd_epi32(a[2], a[3]));
-    const __m256i r = _mm256_hadd_epi32(_mm256_hadd_epi32(a[4], a[5]), _mm256_hadd_epi32(a[6], a[7]));
-    return _mm256_add_epi32(_mm256_permute2x128_si256(p, r, 0x20), _mm256_permute2x128_si256(p, r, 0x31));
-}
-static inline void dots_avx2(const uint8_t* q, const int8_t* b, long qstep, long bstep, int d, int32_t* out) {
-    __m256i sums[8];
-    const int whole = d & ~15;
-    for (int k = 0; k < 8; k++) {
-        const uint8_t* u = q + k * qstep;
-        const int8_t* s = b + k * bstep;
-        __m256i sum = _mm256_setzero_si256();
-        for (int i = 0; i < whole; i += 16)
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(
-                _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)(u + i))),
-                _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)(s + i)))));
-        sums[k] = sum;
-    }
-    _mm256_storeu_si256((__m256i*)out, sum_lanes8(sums));
-    if (whole < d)
-        for (int k = 0; k < 8; k++) out[k] += dot_one(q + k * qstep + whole, b + k * bstep + whole, d - whole);
-}
-#define SUFFIX _avx2
-#define LANES 8
-#define DOTS dots_avx2
-#include "body.h"
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vnni")
-// Sixteen registers become one: lane k of the result is the sum of the lanes of a[k].
-static inline __m512i sum_lanes16(const __m512i* a) {
-    __m512i two[8], four[4];
-#pragma GCC unroll 8
-    for (int k = 0; k < 8; k++)
-        two[k] = _mm512_add_epi32(_mm512_unpacklo_epi32(a[2 * k], a[2 * k + 1]), _mm512_unpackhi_epi32(a[2 * k], a[2 * k + 1]));
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++)
-        four[k] = _mm512_add_epi32(_mm512_unpacklo_epi64(two[2 * k], two[2 * k + 1]), _mm512_unpackhi_epi64(two[2 * k], two[2 * k + 1]));
-    const __m512i low = _mm512_add_epi32(_mm512_shuffle_i32x4(four[0], four[1], 0x88), _mm512_shuffle_i32x4(four[0], four[1], 0xDD));
-    const __m512i high = _mm512_add_epi32(_mm512_shuffle_i32x4(four[2], four[3], 0x88), _mm512_shuffle_i32x4(four[2], four[3], 0xDD));
-    return _mm512_add_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xDD));
-}
-static inline void dots_vnni(const uint8_t* q, const int8_t* b, long qstep, long bstep, int d, int32_t* out) {
-    __m512i sums[16];
-    if (d == 64) {   // what a recipe has: no loop, sixteen registers
-#pragma GCC unroll 16
-        for (int k = 0; k < 16; k++)
-            sums[k] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(q + k * qstep), _mm512_loadu_si512(b + k * bstep));
-        _mm512_storeu_si512(out, sum_lanes16(sums));
-        return;
-    }
-    const int whole = d & ~63;
-    const __mmask64 tail = d > whole ? ~(__mmask64)0 >> (64 - (d - whole)) : 0;
-    for (int k = 0; k < 16; k++) {
-        const uint8_t* u = q + k * qstep;
-        const int8_t* s = b + k * bstep;
-        __m512i sum = _mm512_setzero_si512();
-        for (int i = 0; i < whole; i += 64)
-            sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(u + i), _mm512_loadu_si512(s + i));
-        if (tail)
-            sum = _mm512_dpbusd_epi32(sum, _mm512_maskz_loadu_epi8(tail, u + whole), _mm512_maskz_loadu_epi8(tail, s + whole));
-        sums[k] = sum;
-    }
-    _mm512_storeu_si512(out, sum_lanes16(sums));
-}
-#define SUFFIX _vnni
-#define LANES 16
-#define DOTS dots_vnni
-#include "body.h"
-#pragma GCC pop_options
+    if (level >= 4) return {vnni::lay_queries, vnni::whole_bank, vnni::nearby, vnni::PAD};
+    if (level >= 2) return {avx2::lay_queries, avx2::whole_bank, avx2::nearby, avx2::PAD};
 #endif
-
-typedef void (*RowShifted)(const uint8_t*, const int32_t*, const int8_t*, const int32_t*, int, int, int, int32_t*);
-typedef void (*FillTerms)(const int8_t*, const int8_t*, long, long, int, Terms*);
-typedef void (*RowSingle)(const uint8_t*, const int32_t*, const int8_t*, int32_t, long, int, int32_t*);
-
-static RowShifted row_shifted_for(int level) {
-#if AISLE_X86
-    if (level >= 4) return row_shifted_vnni;
-    if (level >= 2) return row_shifted_avx2;
-#endif
-    return row_shifted_base;
-}
-static RowSingle row_single_for(int level) {
-#if AISLE_X86
-    if (level >= 4) return row_single_vnni;
-    if (level >= 2) return row_single_avx2;
-#endif
-    return row_single_base;
+    return {base::lay_queries, base::whole_bank, base::nearby, base::PAD};
 }
 
-static FillTerms fill_terms_for(int level) {
-#if AISLE_X86
-    if (level >= 4) return fill_terms_vnni;
-    if (level >= 2) return fill_terms_avx2;
-#endif
-    return fill_terms_base;
+// Lines of the cache, from 64 bytes on; all zero.
+static void* lines(long bytes) {
+    const long whole = (bytes + 127) & ~63L;
+    void* got = aligned_alloc(64, whole);
+    if (got) memset(got, 0, whole);
+    return got;
 }
 
-// 0, or -1 when there is no memory for the scratch. `radius` -1 compares with the whole bank.
-static int nearest(const int8_t* query, const int8_t* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw,
-                   int d, int radius, int level, int32_t* out) {
-    const long cells = (long)h * w, codes = (long)bh * bw;
-    // Whole cache lines: a code of 64 bytes is then read by one load.
-    Terms t = {(uint8_t*)aligned_alloc(64, (cells * d + 63) & ~63L), (int32_t*)malloc(cells * 4), (int32_t*)malloc(n * codes * 4)};
-    if (!t.query || !t.query_norm || !t.bank_term) {
-        free(t.query), free(t.query_norm), free(t.bank_term);
-        return -1;
-    }
-    fill_terms_for(level)(query, bank, cells, n * codes, d, &t);
-    for (long c = 0; c < cells; c++) out[c] = INT32_MAX;
-    const RowShifted shifted = row_shifted_for(level);
-    const RowSingle single = row_single_for(level);
-    for (int part = 0; part < n; part++) {
-        if (skip[part]) continue;
-        const int8_t* b = bank + part * codes * d;
-        const int32_t* bn = t.bank_term + part * codes;
-        if (radius < 0) {
-            for (long c = 0; c < codes; c++) single(t.query, t.query_norm, b + c * d, bn[c], cells, d, out);
-            continue;
-        }
-        const int reach = radius < w - 1 ? radius : w - 1;
-        for (int y = 0; y < h; y++)
-            for (int by = y > radius ? y - radius : 0; by < h && by <= y + radius; by++)
-                for (int shift = -reach; shift <= reach; shift++)
-                    shifted(t.query + (long)y * w * d, t.query_norm + (long)y * w, b + (long)by * w * d,
-                            bn + (long)by * w, w, d, shift, out + (long)y * w);
-    }
-    free(t.query), free(t.query_norm), free(t.bank_term);
+static int take_space(const Job* j, int level, Space* s) {
+    const int widest = j->w > j->h ? j->w : j->h;
+    s->groups = codes_groups(j->d, level);
+    s->reach = j->radius < j->w - 1 ? j->radius : j->w - 1;
+    s->wide = (j->w + 15) & ~15;
+    s->stride = s->wide + 2 * s->reach + 16;
+    const long local = j->radius >= 0;
+    s->queries = (uint32_t*)lines((local ? j->h * s->wide : j->cells) * s->groups * 4);
+    s->laid = (uint32_t*)lines((local ? j->h * s->stride : CODES_BLOCK) * s->groups * 4);
+    s->query_terms = (int32_t*)lines(j->cells * 4);
+    s->bound = (int32_t*)lines(j->cells * 4);
+    const long minima = local ? j->h * s->wide : j->cells * 16;
+    s->nearest = (int32_t*)lines(minima * 4);
+    const long terms = local ? j->h * s->stride : CODES_BLOCK;
+    s->terms = (int32_t*)lines(terms * 4);
+    s->open = (int32_t*)lines((j->cells > widest ? j->cells : widest) * 4);
+    s->pad = (int8_t*)lines(j->d);
+    if (!s->queries || !s->laid || !s->query_terms || !s->bound || !s->nearest || !s->terms || !s->open || !s->pad) return -1;
+    for (long i = 0; i < minima; i++) s->nearest[i] = INT32_MAX;
+    for (long i = 0; i < terms; i++) s->terms[i] = INT32_MAX;
     return 0;
+}
+
+static void give_space(Space* s) {
+    free(s->queries), free(s->laid), free(s->query_terms), free(s->bound);
+    free(s->nearest), free(s->terms), free(s->open), free(s->pad);
+}
+
+static int32_t nearest_of(const Job* j, const Space* s, long c) {
+    if (j->radius >= 0) return s->nearest[c / j->w * s->wide + c % j->w];
+    int32_t least = s->nearest[c * 16];
+    for (int k = 1; k < 16; k++) least = s->nearest[c * 16 + k] < least ? s->nearest[c * 16 + k] : least;
+    return least;
+}
+
+// Distances to `far`, or verdicts to `within` where that is given. 0, or -1 when there is no memory for the scratch.
+static int nearest(const Job* j, int level, int32_t* far, uint8_t* within) {
+    Space s = {};
+    const int bad = take_space(j, level, &s);
+    if (!bad) {
+        const Steps steps = steps_for(level);
+        memset(s.pad, steps.pad, j->d);
+        steps.lay_queries(j, &s);
+        (j->radius < 0 ? steps.whole_bank : steps.nearby)(j, &s);
+        for (long c = 0; c < j->cells; c++) {
+            const int32_t least = nearest_of(j, &s, c);
+            if (within) within[c] = least <= s.bound[c];
+            else far[c] = (int32_t)((uint32_t)least + (uint32_t)s.query_terms[c]);
+        }
+    }
+    give_space(&s);
+    return bad;
 }

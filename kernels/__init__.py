@@ -6,8 +6,9 @@ from ._op import Choice, choices
 from .diff import diff, find_shift
 from .heatmap import heatmap, overlay, regions, smooth, top_mean
 from .kcenter import kcenter
-from .knn import knn
+from .knn import knn, within
 from .letterbox import Placement, letterbox, placement, warp
+from .mahalanobis import mahalanobis
 from .nms import nms
 from .tint import tint
 from .topk import topk
@@ -15,6 +16,6 @@ from .warp_grid import warp_grid
 
 __all__ = [
     "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "kcenter", "knn",
-    "letterbox", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk", "warp",
-    "warp_grid",
+    "letterbox", "mahalanobis", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk",
+    "warp", "warp_grid", "within",
 ]

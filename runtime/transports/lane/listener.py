@@ -16,8 +16,9 @@ from pathlib import Path
 from ...config import ConfigError, LaneConfig
 from ...errors import Busy, Invalid
 from ...lane_wire import pack_error
-from .connection import Connection, Host
+from .connection import Connection
 from .memory import Budget
+from .talk import Host
 
 log = logging.getLogger("aisle.lane")
 

@@ -118,7 +118,7 @@ def test_the_inspection_job_says_over_the_lane_what_it_says_over_http(lane, lane
         pixels = lane.inspect("flange", cv2.imread(str(path)))
         encoded = lane.inspect("flange", data)
         for seen in (pixels, encoded):
-            assert (seen.verdict, round(seen.score, 5)) == (told["verdict"], round(told["score"], 5))
+            assert seen.verdict == told["verdict"] and seen.score == pytest.approx(told["score"], abs=1e-5)
             assert [list(spot.box) for spot in seen.regions] == [region["box"] for region in told["regions"]]
         np.testing.assert_array_equal(pixels.map, encoded.map)
 

@@ -12,12 +12,15 @@ import numpy as np
 
 from ...models.bundle import Bundle
 from ...models.route import guide
+from ...models.route.floor_map import FloorFace, FloorMap
 from ...models.route.network import INF, Network
 from ...models.route.router import Alternative, Place, Reach, Route
 from ..workloads import route_asks as asks
+from ..workloads.route_answer import Map
 from ..workloads.route_changes import NEVER, Change
 from ..workloads.route_live import LiveMap
 from ..workloads.route_tours import FoundTour
+from .route_floor import area, told_floor, told_steps
 from .route_lines import areas, cells_of, geojson_line, lines, polyline
 from .route_tours import told_tour
 
@@ -32,24 +35,24 @@ def told(found: asks.Found | FoundTour, live: LiveMap) -> dict[str, Any]:
 
 def told_route(found: asks.FoundRoute, live: LiveMap) -> dict[str, Any]:
     """The best way and the others."""
-    network = live.router.network
-    best, *others = [told_way(way, found.ask, network) for way in found.ways]
-    made = {**best, "from": told_place(found.source, network), "to": told_place(found.target, network)}
+    router = live.router
+    best, *others = [told_way(way, found.ask, router) for way in found.ways]
+    made = {**best, "from": told_place(found.source, router), "to": told_place(found.target, router)}
     return made | ({"alternatives": others} if found.ask.count > 1 else {})
 
 
-def told_way(way: Alternative, ask: asks.AskRoute, network: Network) -> dict[str, Any]:
+def told_way(way: Alternative, ask: asks.AskRoute, router: Map) -> dict[str, Any]:
     """One way."""
     route = way.route
-    made: dict[str, Any] = {"cost_s": route.cost_ms / 1000, "length_m": round(route.length_m, 1), "edges": route.edges.tolist(),
-                            "map_version": route.version}
+    made: dict[str, Any] = {"cost_s": route.cost_ms / 1000, "length_m": round(route.length_m, 1), "map_version": route.version}
+    made |= {"nodes": route.nodes.tolist()} if isinstance(router, FloorMap) else {"edges": route.edges.tolist()}
     if ask.count > 1:
         made |= {"stretch": round(way.stretch, 4), "shared": round(way.shared, 4)}
     if ask.arrive_by is not None:
         made["depart_at"] = clock(ask.arrive_by - route.cost_ms / 1000)
     if ask.depart_at is not None:
         made["arrive_at"] = clock(ask.depart_at + route.cost_ms / 1000)
-    return made | shape(route, ask.shape, network) | ({"instructions": instructions(route, network)} if ask.guide else {})
+    return made | shape(route, ask.shape, router) | ({"instructions": instructions(route, router)} if ask.guide else {})
 
 
 def clock(seconds: float) -> str:
@@ -57,31 +60,40 @@ def clock(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
 
 
-def shape(route: Route, kind: str, network: Network) -> dict[str, Any]:
+def shape(route: Route, kind: str, router: Map) -> dict[str, Any]:
     """The way's line as asked for."""
     if kind == "none":
         return {}
-    points = guide.line(network, route)
+    points = router.line(route) if isinstance(router, FloorMap) else guide.line(router.network, route)
+    digits = DIGITS[router.network.frame]
     if kind == "geojson":
-        return {"geometry": geojson_line(points, DIGITS[network.frame])}
-    return {"polyline": polyline(points, DIGITS[network.frame]), "polyline_digits": DIGITS[network.frame]}
+        return {"geometry": geojson_line(points, digits)}
+    return {"polyline": polyline(points, digits), "polyline_digits": digits}
 
 
-def instructions(route: Route, network: Network) -> list[dict[str, Any]]:
+def instructions(route: Route, router: Map) -> list[dict[str, Any]]:
     """What to do on the way, in codes."""
+    if isinstance(router, FloorMap):
+        return told_steps(router, route)
+    network = router.network
     return [{"code": s.code, "name": s.name, "kind": s.kind, "length_m": round(s.length_m, 1), "heading": s.heading,
              "edge": s.edge, **point(s.x, s.y, network)} for s in guide.steps(network, route)]
 
 
-def point(x: float, y: float, network: Network) -> dict[str, float]:
+def point(x: float, y: float, network: Network | FloorFace) -> dict[str, float]:
     """Coordinates by the names of the map's frame."""
     digits = DIGITS[network.frame] + 1
     one, two = ("lat", "lon") if network.frame == "wgs84" else ("y", "x")
     return {one: round(y, digits), two: round(x, digits)}
 
 
-def told_place(place: Place, network: Network) -> dict[str, Any]:
+def told_place(place: Place, router: Map) -> dict[str, Any]:
     """Where a place is on the network."""
+    if isinstance(router, FloorMap):
+        assert isinstance(place, int)
+        y, x = router.point(place)
+        return {"node": place, "edge": place, "twin": -1, **point(x, y, router.network)}
+    network = router.network
     if isinstance(place, int):
         return {"node": place, **point(float(network.arrays["node_x"][place]), float(network.arrays["node_y"][place]), network)}
     return {**point(place.x, place.y, network), "edge": place.edge, "twin": int(network.arrays["edge_twin"][place.edge]),
@@ -109,19 +121,22 @@ def packed(found: asks.FoundPairs) -> bytes:
 
 def told_nearest(found: asks.FoundNearest, live: LiveMap) -> dict[str, Any]:
     """The place."""
-    return told_place(found.snap, live.router.network)
+    return told_place(found.snap, live.router)
 
 
 def told_reach(found: asks.FoundReach, live: LiveMap) -> dict[str, Any]:
     """One item for each limit."""
-    items = [reached(reach, limit, found.ask.shape, live.router.network)
+    items = [reached(reach, limit, found.ask.shape, live.router)
              for reach, limit in zip(found.reaches, found.ask.limits_ms, strict=True)]
     return {"reach": items, "map_version": found.reaches[0].version}
 
 
-def reached(reach: Reach, limit: int, kind: str, network: Network) -> dict[str, Any]:
+def reached(reach: Reach, limit: int, kind: str, router: Map) -> dict[str, Any]:
     """One isochrone."""
     made: dict[str, Any] = {"limit_s": limit / 1000, "nodes": len(reach.nodes), "edges": len(reach.edges)}
+    if isinstance(router, FloorMap):
+        return made | ({"geometry": area(router, reach)} if kind != "none" else {})
+    network = router.network
     if kind == "area":
         made["geometry"] = areas(network, reach.edges, DIGITS[network.frame])
     elif kind == "lines":
@@ -148,6 +163,8 @@ def told_change(change: Change, edges: int) -> dict[str, Any]:
 
 def told_draw(found: asks.FoundDraw, live: LiveMap) -> dict[str, Any]:
     """Edges as whole numbers: see `cells_of`."""
+    if isinstance(live.router, FloorMap):
+        return told_floor(live.router, found.closed, found.version)
     network = live.router.network
     kinds = np.asarray(network.arrays["edge_kind"])[found.edges]
     points, counts, unit, origin = cells_of(network, found.edges)

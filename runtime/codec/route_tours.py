@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...models.route.floor_map import FloorMap
 from ...models.route.tour_problem import FOREVER, Charger, Robot, Shipment, Stop
 from ..errors import Invalid
 from ..workloads.route_asks import Where
@@ -192,5 +193,8 @@ def line_of(found: FoundTour, robot: int, live: LiveMap) -> dict[str, Any]:
     from ...models.route.guide import whole as points_after
     from .route_told import DIGITS
     assert found.ways is not None
-    network, edges = live.router.network, found.ways[robot]
+    router, edges = live.router, found.ways[robot]
+    if isinstance(router, FloorMap):
+        return geojson_line(router.points(edges), DIGITS["plane"])
+    network = router.network
     return geojson_line(points_after(network, edges), DIGITS[network.frame])

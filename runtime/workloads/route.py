@@ -11,8 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...kernels.distance_field import FREE
 from ...models.bundle import Bundle, TensorSpec
-from ...models.route.router import Router, open_map
+from ...models.route.floor import Floor
+from ...models.route.floor_map import FloorMap
+from ...models.route.router import Router, open_any
 from ..deadline import due_ns
 from ..errors import AisleError, Invalid, Late
 from .route_answer import Seen, answer, quick
@@ -72,7 +75,8 @@ class Asset:
 
 def load(bundle: Bundle) -> Asset:
     """The map of a bundle, with its index of places made. BundleError says what is damaged."""
-    router: Router = open_map(bundle.root)
+    opened = open_any(bundle.root)
+    router: Router | FloorMap = FloorMap.of(opened) if isinstance(opened, Floor) else opened
     south, west, north, east = router.bounds()
     router.nearest((south + north) / 2, (west + east) / 2)
     sums = "".join(f"{name}{digest}" for name, digest in sorted(bundle.sha256.items()))
@@ -88,6 +92,11 @@ def restore(asset: Asset, state: Path) -> None:
 def canary(asset: Asset) -> None:
     """ValueError unless a way along one edge costs what the edge costs at most."""
     router = asset.live.router
+    if isinstance(router, FloorMap):
+        free = np.flatnonzero(router.cells.reshape(-1) == FREE)
+        if not len(free) or router.cost(int(free[0]), int(free[0])):
+            raise ValueError(f"floor {asset.name!r} has no free cell to stand on; build it again")
+        return
     a = router.network.arrays
     if not router.network.edges:
         raise ValueError(f"map {asset.name!r} has no edges; build it again from a file with streets")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.route.floor_map import FloorMap
 from ...models.route.network import INF
 from ...models.route.router import Alternative, Place, Router
 from ..errors import Invalid, NotFound, TooLarge
@@ -20,7 +21,9 @@ from .route_live import LiveMap
 MAX_CELLS = 4_000_000      # of one table
 MAX_ROBOTS = 20_000
 QUICK_PAIRS = 16
+Map = Router | FloorMap
 NOTHING = np.empty(0, np.int32)
+FLOOR_LIMIT_M = 5.0        # between shelves, a place farther off is another place
 FAR_M = 50_000.0           # how far away the nearest street is looked for, to say how far it is
 
 
@@ -84,7 +87,7 @@ def route(live: LiveMap, ask: asks.AskRoute) -> asks.FoundRoute:
     return asks.FoundRoute(ask, ways, source, target)
 
 
-def why_cut(live: LiveMap, router: Router, source: Place, target: Place, ask: asks.AskRoute) -> str:
+def why_cut(live: LiveMap, router: Map, source: Place, target: Place, ask: asks.AskRoute) -> str:
     """Why there is no way: the closures that cut it, or that the map has none."""
     ends = f"there is no way from {shown(ask.source)} to {shown(ask.target)}"
     edges = router.cut_by(source, target)
@@ -104,7 +107,7 @@ def until(change: Change) -> str:
     return f" for another {left:.0f} s" if left < 1e9 else ""
 
 
-def place(router: Router, where: asks.Where, name: str, limit_m: float) -> Place:
+def place(router: Map, where: asks.Where, name: str, limit_m: float) -> Place:
     """The place on the network; Invalid with the reason where there is none."""
     network = router.network
     if isinstance(where, int):
@@ -117,6 +120,8 @@ def place(router: Router, where: asks.Where, name: str, limit_m: float) -> Place
     if router.swapped(lat, lon):
         raise Invalid(f"{name}: latitude and longitude look exchanged: {shown(where)} lies off the map and "
                       f"{shown((lon, lat))} on it; send \"lat\": {lon:g}, \"lon\": {lat:g}")
+    if isinstance(router, FloorMap):
+        limit_m = min(limit_m, FLOOR_LIMIT_M)
     try:
         snap = router.nearest(lat, lon, limit_m)
     except ValueError as error:
@@ -127,15 +132,17 @@ def place(router: Router, where: asks.Where, name: str, limit_m: float) -> Place
                   f"The map covers {bounds_text(router)}")
 
 
-def how_far(router: Router, lat: float, lon: float) -> str:
+def how_far(router: Map, lat: float, lon: float) -> str:
     """Where a point lies that no street is near to."""
     if not router.covers(lat, lon, FAR_M):
         return "lies far off the map"
+    if isinstance(router, FloorMap):
+        return "lies on no free cell"
     far = router.nearest(lat, lon, FAR_M * 4)
     return "lies on no street" if far is None else f"lies {far.distance_m:.0f} m from the nearest street"
 
 
-def bounds_text(router: Router) -> str:
+def bounds_text(router: Map) -> str:
     """The bounds of the map in words."""
     south, west, north, east = router.bounds()
     one, two = ("latitude", "longitude") if router.network.frame == "wgs84" else ("y", "x")
@@ -175,12 +182,12 @@ def pairs(live: LiveMap, ask: asks.AskPairs) -> asks.FoundPairs:
         best = router.route(source, target)
         if best is not None:
             costs[i] = best.cost_ms
-            found[i] = best.edges if ask.paths else NOTHING
+            found[i] = NOTHING if not ask.paths else best.nodes if isinstance(router, FloorMap) else best.edges
     first = np.cumsum([0, *map(len, found)]).astype(np.int32)
     return asks.FoundPairs(costs, first, np.concatenate([NOTHING, *found]).astype(np.int32), version)
 
 
-def ends(router: Router, row: list[Any], limit_m: float) -> tuple[Place, Place]:
+def ends(router: Map, row: list[Any], limit_m: float) -> tuple[Place, Place]:
     """The two places of a row: two nodes, or two pairs of coordinates."""
     if len(row) == 2:
         return place(router, row[0], "", limit_m), place(router, row[1], "", limit_m)
@@ -191,9 +198,7 @@ def nearest(live: LiveMap, ask: asks.AskNearest) -> asks.FoundNearest:
     """The nearest place on the network."""
     if isinstance(ask.place, int):
         raise Invalid("at: expected coordinates; a node is already on the network")
-    found = place(live.now(), ask.place, "at", ask.limit_m)
-    assert not isinstance(found, int)
-    return asks.FoundNearest(found)
+    return asks.FoundNearest(place(live.now(), ask.place, "at", ask.limit_m))
 
 
 def reach(live: LiveMap, ask: asks.AskReach) -> asks.FoundReach:
@@ -220,6 +225,8 @@ def changes(live: LiveMap, ask: asks.AskChanges) -> asks.FoundChanges:
 def draw(live: LiveMap, ask: asks.AskDraw) -> asks.FoundDraw:
     """The edges of a box, one direction each, the longest kept where there are too many."""
     router = live.now()
+    if isinstance(router, FloorMap):     # drawn from its cells
+        return asks.FoundDraw(NOTHING, live.closed(), True, router.version)
     a = router.network.arrays
     south, west, north, east = ask.box
     tail, head = np.asarray(a["edge_tail"]), np.asarray(a["edge_head"])

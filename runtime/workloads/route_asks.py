@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.route.router import Alternative, Place, Reach, Snap
+from ...models.route.router import Alternative, Place, Reach
 from .route_changes import Change
 
 Where = int | tuple[float, float]      # a node, or (latitude, longitude); on a plane map (y, x) in metres
@@ -120,7 +120,7 @@ class FoundTable:
 @dataclass(frozen=True)
 class FoundPairs:
     """uint32 `costs_ms` (n) with INF where there is no way or no such place; the edges of way i are
-    `edges[first[i]:first[i + 1]]`, int32. Every way was found on `version` or a later one."""
+    `edges[first[i]:first[i + 1]]`, int32 (on a floor its cells). Every way was found on `version` or a later one."""
 
     costs_ms: np.ndarray
     first: np.ndarray
@@ -130,9 +130,9 @@ class FoundPairs:
 
 @dataclass(frozen=True)
 class FoundNearest:
-    """The place on the network."""
+    """The place on the network; on a floor a cell."""
 
-    snap: Snap
+    snap: Place
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ...models.route.floor_map import FloorFace, FloorMap
 from ...models.route.network import INF
 from ...models.route.router import Router
 from ..errors import AisleError, Failed, Invalid, TooLarge
 from ..journal_lines import Lines
-from .route_changes import CLOSE, NEVER, OPEN, Change, clocks, revived, stored
+from .route_changes import CLOSE, NEVER, OPEN, SPEED, Change, clocks, revived, stored
 
 log = logging.getLogger("aisle.routes")
 
@@ -30,7 +31,7 @@ Outcome = tuple[int, tuple[str, ...]] | AisleError      # version and names of t
 class LiveMap:
     """One map with its changes. All methods are safe from any thread; queries first call `now()`."""
 
-    def __init__(self, router: Router, ident: str) -> None:
+    def __init__(self, router: Router | FloorMap, ident: str) -> None:
         self.router = router
         self.ident = ident                            # of the map's files: numbers of edges mean nothing on another map
         self.changes: dict[str, Change] = {}          # the newest last
@@ -50,7 +51,7 @@ class LiveMap:
         with self._lock:
             self._catch_up()
 
-    def now(self) -> Router:
+    def now(self) -> Router | FloorMap:
         """The router with every change that holds at this moment and none that has ended."""
         if self._writing:        # its writer has just looked, and must not be waited for: it waits for the disk
             return self.router
@@ -137,6 +138,8 @@ class LiveMap:
         wrong = [e for e in change.edges if not 0 <= e < network.edges]
         if wrong:
             raise Invalid(f"edge {wrong[0]} is unknown: the map has the edges 0 to {network.edges - 1}")
+        if isinstance(network, FloorFace) and (change.ways or change.do == SPEED):
+            raise Invalid("a floor has no ways and no speeds: close or open areas or cells (edges) of it")
         found = [np.array(change.edges, np.int32)]
         if change.ways:
             ways = np.asarray(network.arrays["edge_way"])
@@ -253,7 +256,7 @@ class LiveMap:
             log.error("%s could not be written anew: %s", lines.path, error.strerror)
 
 
-def area_edges(router: Router, area: tuple[tuple[float, float], ...]) -> np.ndarray:
+def area_edges(router: Router | FloorMap, area: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The edges that touch an area; Invalid where it has no edges or no corners."""
     try:
         edges = router.inside(area)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...models.route.network import INF
-from ...models.route.router import Place, Router
+from ...models.route.router import Place
 from ...models.route.tour_check import Walked, walk
 from ...models.route.tour_insert import insert
 from ...models.route.tour_problem import UNREACHABLE, Charger, Plan, Problem, Robot, Shipment, Stop, cost_of
@@ -23,7 +23,7 @@ from ...models.route.tour_replan import Replanned, changed, in_place
 from ...models.route.tour_solve import MISSING, missing
 from ..deadline import left_us
 from ..errors import Busy, Failed, Invalid, Late, NotFound, TooLarge, Unsupported
-from .route_answer import place
+from .route_answer import Map, place
 from .route_asks import Where
 from .route_live import LiveMap
 
@@ -216,7 +216,7 @@ def stated(live: LiveMap, ask: AskTour) -> tuple[tuple[Place, ...], Problem, int
     return places, problem, version
 
 
-def matrices(router: Router, places: tuple[Place, ...], lengths: bool) -> tuple[np.ndarray, np.ndarray]:
+def matrices(router: Map, places: tuple[Place, ...], lengths: bool) -> tuple[np.ndarray, np.ndarray]:
     """(durations in ms, distances in dm), int64 (n, n); distances are durations where nobody counts them."""
     duration = router.matrix(places, places).astype(np.int64)
     duration[duration >= INF] = UNREACHABLE
@@ -271,7 +271,7 @@ def changed_problem(live: LiveMap, kept: Kept,
     return before, now, Plan(tours, waiting), places, version
 
 
-def way_of(router: Router, kept: Kept, robot: int) -> np.ndarray:
+def way_of(router: Map, kept: Kept, robot: int) -> np.ndarray:
     """The edges of a tour, one way after another, int32."""
     problem, tour = kept.problem, kept.plan.tours[robot]
     machine = problem.robots[robot]

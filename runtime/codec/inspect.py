@@ -100,8 +100,9 @@ def thumbnail(asked: Request) -> bytes:
 
 def about(served: Served) -> dict[str, Any]:
     """What a taught inspector was shown and promises."""
-    keys = ("good_parts", "threshold", "promise_average", "promise_bound", "width", "height")
-    return {k: served.bundle.params[k] for k in keys if k in served.bundle.params}
+    params = served.bundle.params
+    keys = ("threshold", "promise_average", "promise_bound", "width", "height")
+    return {"good": params.get("good_parts")} | {key: params[key] for key in keys if key in params}
 
 
 CODEC = Codec(request, answer, picture, thumbnail, about)

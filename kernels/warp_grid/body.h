@@ -1,7 +1,7 @@
 // One row of one cell, 16 pixels; included once per instruction set, with SUFFIX, LANES, MULHRS and BLEND defined.
 // MULHRS multiplies 16-bit numbers, rounding; BLEND(run, at) blends the run's 16 pixels at `at`.
-typedef float AISLE_JOIN(Floats, SUFFIX) __attribute__((vector_size(4 * LANES), aligned(4)));
-typedef int32_t AISLE_JOIN(Ints, SUFFIX) __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef float AISLE_JOIN(Floats, SUFFIX) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t AISLE_JOIN(Ints, SUFFIX) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef uint8_t AISLE_JOIN(Bytes, SUFFIX) __attribute__((vector_size(LANES), aligned(1)));
 #define FLOATS AISLE_JOIN(Floats, SUFFIX)
 #define INTS AISLE_JOIN(Ints, SUFFIX)
@@ -49,6 +49,9 @@ static inline int AISLE_JOIN(warp_run, SUFFIX)(const WarpJob* j, const WarpRow* 
         *(INTS*)(run->top + i) = (INTS)MULHRS(pair, above | above << 16);
         *(INTS*)(run->bottom + i) = (INTS)MULHRS(pair, below | below << 16);
         *(INTS*)(run->offset + i) = (y * j->iw + x) * 4;
+        // The item's rows are rarely in the nearest cache, and the pixels' turn comes a few runs later.
+        __builtin_prefetch(j->item + run->offset[i]);
+        __builtin_prefetch(j->item + run->offset[i] + run->stride);
         *(FLOATS*)(run->shade + i) = row->shade + step * row->shade_slope;
         *(FLOATS*)(run->share + i) = share * (1.f / (255.f * 8192.f));
     }

@@ -181,17 +181,20 @@ static void FN(affine)(float* row, int w, float a, float b) {
     for (int x = 0; x < w; x++) row[x] = FMA(row[x], a, b);
 }
 
-// The two pixels that each output pixel needs of one row, at picked[x] bytes; 8 bytes a copy except where they would
-// pass the row's end. Meanwhile the row `ahead` bytes on is fetched: it is too far away for the hardware to guess.
-static void FN(gather)(const uint8_t* row, const Job* j, const int* picked, long ahead, uint8_t* __restrict__ to) {
-    const int last = 3 * j->width - 8;
-    const int w = j->w;
+// The two pixels that each output pixel needs of two rows, at picked[x] bytes; 8 bytes a copy except where they would
+// pass the row's end. Meanwhile the rows `ahead` bytes on are fetched: they are too far away for the hardware to guess.
+static void FN(gather)(const uint8_t* upper, const uint8_t* lower, const Job* j, const int* picked, long ahead,
+                       uint8_t* __restrict__ to, uint8_t* __restrict__ under) {
+    const int last = 3 * j->width - 8, w = j->w;
     int x = 0;
-    for (; x < w && picked[x] <= last; x++, to += 6) {
-        __builtin_prefetch(row + picked[x] + ahead);
-        memcpy(to, row + picked[x], 8);
+    for (; x + 2 <= w && picked[x + 1] <= last; x += 2, to += 12, under += 12) {
+        const long p = picked[x], q = picked[x + 1];
+        __builtin_prefetch(upper + p + ahead);
+        __builtin_prefetch(lower + p + ahead);
+        memcpy(to, upper + p, 8), memcpy(to + 6, upper + q, 8);
+        memcpy(under, lower + p, 8), memcpy(under + 6, lower + q, 8);
     }
-    for (; x < w; x++, to += 6) memcpy(to, row + picked[x], 6);
+    for (; x < w; x++, to += 6, under += 6) memcpy(to, upper + picked[x], 6), memcpy(under, lower + picked[x], 6);
 }
 
 static void FN(colour_row)(const Job* j, const Scratch* s, int y, const float* a, const float* b, float* const* to) {
@@ -202,8 +205,7 @@ static void FN(colour_row)(const Job* j, const Scratch* s, int y, const float* a
     if (s->picked) {
         const long packed = 6L * j->w + 8;
         const long ahead = y + 1 < j->h ? (s->rows.first[y + 1] - s->rows.first[y]) * pitch : 0;
-        FN(gather)(source, j, s->picked, ahead, s->gathered);
-        if (weight[1] != 0) FN(gather)(source + pitch, j, s->picked, ahead, s->gathered + packed);
+        FN(gather)(source, weight[1] != 0 ? source + pitch : source, j, s->picked, ahead, s->gathered, s->gathered + packed);
         FN(blend)(s->gathered, packed, weight, count, 6L * j->w, s->line);
     } else {
         FN(blend)(source, pitch, weight, count, pitch, s->line);
@@ -292,8 +294,15 @@ static void FN(halves)(const float* row, int w, long stride, uint16_t* to) {
 
 // Saturate, then round half to even: adding 1.5 * 2^23 leaves the whole number in the low bits.
 INLINE void FN(wholes)(const float* row, int w, long stride, float low, float high, uint8_t* to) {
+    int x = 0;
+#if ISA >= 4
+    for (; stride == 1 && x + 16 <= w; x += 16) {
+        const __m512 v = _mm512_min_ps(_mm512_max_ps(_mm512_loadu_ps(row + x), _mm512_set1_ps(low)), _mm512_set1_ps(high));
+        _mm_storeu_si128((__m128i*)(to + x), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+    }
+#endif
 #pragma GCC ivdep
-    for (int x = 0; x < w; x++) {
+    for (; x < w; x++) {
         const float moved = FN(clamp)(row[x], low, high) + 12582912.f;
         int32_t bits;
         memcpy(&bits, &moved, 4);

@@ -39,7 +39,10 @@ cdef extern from "query.h" namespace "aisle_route" nogil:
         void run(const View&, Metric&, const int32_t*, int, vector[int32_t]&)
     const char* fault(View&)
     void customise(const View&, Metric&)
-    uint32_t meet(const View&, const Metric&, const Ends&, const Ends&, Scratch&, int&)
+    uint32_t meet_plain "aisle_route::meet<aisle_route::Plain>"(const View&, const Metric&, const Ends&, const Ends&, Scratch&,
+                                                                int&)
+    uint32_t meet_traced "aisle_route::meet<aisle_route::Traced>"(const View&, const Metric&, const Ends&, const Ends&, Scratch&,
+                                                                  int&)
     void follow(const View&, const Metric&, int, const Ends&, const Ends&, Scratch&, int&, int&)
     cbool best_way(const View&, const Metric&, vector[pair[int32_t, uint32_t]], vector[pair[int32_t, uint32_t]], Scratch&,
                    uint32_t&, int&, int&)
@@ -239,7 +242,7 @@ cdef class Engine:
         a.count = b.count = 1
         a.node, b.node, a.offset, b.offset = &s, &t, &zero, &zero
         with nogil:
-            cost = meet(self.g, self.metric[k], a, b, scratch[0], at)
+            cost = meet_plain(self.g, self.metric[k], a, b, scratch[0], at)
         self.readers[k] -= 1
         self.pool.push_back(scratch)
         return cost
@@ -256,7 +259,7 @@ cdef class Engine:
         with nogil:
             scratch.arcs.clear()
             scratch.broken = False
-            cost = meet(self.g, self.metric[k], a, b, scratch[0], at)
+            cost = meet_traced(self.g, self.metric[k], a, b, scratch[0], at)
             if cost < INF:
                 follow(self.g, self.metric[k], at, a, b, scratch[0], start, goal)
         self.readers[k] -= 1
@@ -331,7 +334,7 @@ cdef class Engine:
         with nogil:
             for i in range(count):
                 s.node, t.node = &a[i], &b[i]
-                out[i] = meet(self.g, self.metric[k], s, t, scratch[0], at)
+                out[i] = meet_plain(self.g, self.metric[k], s, t, scratch[0], at)
         self.readers[k] -= 1
         self.pool.push_back(scratch)
 

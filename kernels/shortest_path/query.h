@@ -8,23 +8,61 @@
 
 namespace aisle_route {
 
-constexpr uint64_t NONE = (uint64_t)INF << 32;
+struct Piece {                                   // an arc of the hierarchy that waits to be unpacked, and what it stands for
+    int32_t head;
+    uint32_t over;
+    int32_t down;
+};
 
 struct Scratch {                                 // what one thread needs; made once, grows to the map
     std::vector<uint64_t> from, to;              // labels by depth: cost above, 1 + the arc it came over below (0: start)
+    std::vector<uint32_t> from32, to32;          // costs alone
     std::vector<uint32_t> rows, columns;
     std::vector<int32_t> climbed, arcs, row_nodes, column_nodes;
-    std::vector<std::pair<int32_t, char>> stack;
+    std::vector<Piece> stack;
     bool broken = false;
 };
 
-static inline void relax(const View& g, const std::vector<uint32_t>& weight, int v, uint64_t cost, uint64_t* label) {
-    const uint64_t base = (cost & ~(uint64_t)0xffffffff) + 1;
-    const int end = g.up_first[v + 1];
-    for (int e = g.up_first[v]; e < end; e++) {
-        uint64_t& l = label[g.up_depth[e]];
-        l = std::min(l, base + ((uint64_t)weight[e] << 32 | (uint32_t)e));
+// Labels come in two kinds. A path needs the arc that each came over; a mere cost is quicker without.
+struct Traced {
+    using Label = uint64_t;
+    static std::vector<Label>& from(Scratch& s) { return s.from; }
+    static std::vector<Label>& to(Scratch& s) { return s.to; }
+    static Label start(uint32_t cost) { return (uint64_t)cost << 32; }
+    static uint32_t cost(Label l) { return (uint32_t)(l >> 32); }
+    static Label base(Label l) { return (l & ~(uint64_t)0xffffffff) + 1; }
+    static Label step(Label base, uint32_t weight, int e) { return base + ((uint64_t)weight << 32 | (uint32_t)e); }
+};
+
+struct Plain {
+    using Label = uint32_t;
+    static std::vector<Label>& from(Scratch& s) { return s.from32; }
+    static std::vector<Label>& to(Scratch& s) { return s.to32; }
+    static Label start(uint32_t cost) { return cost; }
+    static uint32_t cost(Label l) { return l; }
+    static Label base(Label l) { return l; }
+    static Label step(Label base, uint32_t weight, int) { return base + weight; }
+};
+
+template <typename Kind>
+static inline void relax(const View& g, const std::vector<uint32_t>& weight, int v, typename Kind::Label* label) {
+    const auto base = Kind::base(label[g.depth[v]]);
+    const int from = g.up_first[v], end = g.up_first[v + 1];
+    for (int e = from; e < end; e++) {
+        auto& l = label[g.up_depth[e]];
+        l = std::min(l, Kind::step(base, weight[e], e));
     }
+}
+
+// The next node's arcs lie elsewhere in memory: they are asked for before they are needed.
+static inline int climb_on(const View& g, const std::vector<uint32_t>& weight, int v) {
+    const int p = g.parent(v);
+    if (p >= 0) {
+        const int e = g.up_first[p];
+        __builtin_prefetch(&g.up_depth[e]);
+        __builtin_prefetch(weight.data() + e);
+    }
+    return p;
 }
 
 struct Ends {                                    // starts or goals that lie on one way up; the lowest first
@@ -33,63 +71,77 @@ struct Ends {                                    // starts or goals that lie on 
     const uint32_t* offset;
 };
 
-static void put(const View& g, const Ends& ends, uint64_t* label) {
-    std::fill(label, label + g.depth[ends.node[0]] + 1, NONE);
+template <typename Kind>
+static void put(const View& g, const Ends& ends, typename Kind::Label* label) {
+    std::fill(label, label + g.depth[ends.node[0]] + 1, Kind::start(INF));
     for (int i = 0; i < ends.count; i++) {
-        uint64_t& l = label[g.depth[ends.node[i]]];
-        l = std::min(l, (uint64_t)std::min(ends.offset[i], INF) << 32);
+        auto& l = label[g.depth[ends.node[i]]];
+        l = std::min(l, Kind::start(std::min(ends.offset[i], INF)));
     }
 }
 
 // The least cost, and the depth at which the two walks met (-1: nowhere). Labels stay in `s` for unpacking.
+template <typename Kind>
 static uint32_t meet(const View& g, const Metric& k, const Ends& sources, const Ends& targets, Scratch& s, int& at) {
-    if ((int)s.from.size() < g.height) s.from.resize(g.height), s.to.resize(g.height);
-    uint64_t *from = s.from.data(), *to = s.to.data();
-    put(g, sources, from);
-    put(g, targets, to);
+    auto &a_labels = Kind::from(s), &b_labels = Kind::to(s);
+    if ((int)a_labels.size() < g.height) a_labels.resize(g.height), b_labels.resize(g.height);
+    auto *from = a_labels.data(), *to = b_labels.data();
+    put<Kind>(g, sources, from);
+    put<Kind>(g, targets, to);
     int a = sources.node[0], b = targets.node[0];
     while (a != b) {                             // up to the first common ancestor
         if (a >= 0 && (b < 0 || a < b)) {
-            if (from[g.depth[a]] < NONE) relax(g, k.up, a, from[g.depth[a]], from);
-            a = g.parent(a);
+            const int next = climb_on(g, k.up, a);
+            if (Kind::cost(from[g.depth[a]]) < INF) relax<Kind>(g, k.up, a, from);
+            a = next;
         } else {
-            if (to[g.depth[b]] < NONE) relax(g, k.down, b, to[g.depth[b]], to);
-            b = g.parent(b);
+            const int next = climb_on(g, k.down, b);
+            if (Kind::cost(to[g.depth[b]]) < INF) relax<Kind>(g, k.down, b, to);
+            b = next;
         }
     }
-    uint64_t best = NONE;
+    uint32_t best = INF;
     at = -1;
     for (; a >= 0; a = g.parent(a)) {            // together from there on; what is no better than the best is left
         const int d = g.depth[a];
-        const uint64_t f = from[d], t = to[d], sum = (f >> 32) + (t >> 32);
-        if (sum < best >> 32) best = sum << 32, at = d;
-        if (f < best) relax(g, k.up, a, f, from);
-        if (t < best) relax(g, k.down, a, t, to);
+        const uint32_t f = Kind::cost(from[d]), t = Kind::cost(to[d]);
+        if (f + t < best) best = f + t, at = d;
+        if (f < best) relax<Kind>(g, k.up, a, from);
+        if (t < best) relax<Kind>(g, k.down, a, to);
     }
-    return (uint32_t)(best >> 32);
+    return best;
 }
 
-// The graph's arcs that arc e stands for, from its tail up (or down to it), appended to `s.arcs`.
-static void unpack(const View& g, const Metric& k, int e, char down, Scratch& s) {
-    s.stack.clear();
-    s.stack.emplace_back(e, down);
+// Puts arc e on the stack. What stands behind it is looked up now, and the memory that its parts will need is asked for:
+// by the time they are unpacked it has come.
+static inline void stack_up(const View& g, const Metric& k, int e, int down, Scratch& s) {
+    const uint32_t over = k.over[2 * (size_t)e + down];
+    if (over >= DETOUR) {
+        __builtin_prefetch(&g.up_head[over - DETOUR]);
+        __builtin_prefetch(k.over.data() + 2 * (size_t)(over - DETOUR));
+    }
+    s.stack.push_back({g.up_head[e], over, down});
+}
+
+// Arcs of the graph for all that is on the stack, last in first, appended to `s.arcs`.
+static void unpack(const View& g, const Metric& k, Scratch& s) {
     while (!s.stack.empty()) {
-        const auto [f, way] = s.stack.back();
+        const Piece piece = s.stack.back();
         s.stack.pop_back();
-        const uint32_t over = k.over[2 * (size_t)f + way];
-        if (over < DETOUR) {
-            s.arcs.push_back((int32_t)over);
+        if (piece.over < DETOUR) {
+            s.arcs.push_back((int32_t)piece.over);
             continue;
         }
-        const int tail = (int)(over - DETOUR), wanted = g.up_head[f];
+        const int tail = (int)(piece.over - DETOUR);
         int head = tail + 1;                     // the arc to the other end follows among those of the same lower node
-        while (head < g.m && g.up_head[head] != wanted) head++;
+        while (head < g.m && g.up_head[head] != piece.head) head++;
         if (head == g.m) {                       // only a damaged hierarchy has a detour without its arcs
             s.broken = true;
+            s.stack.clear();
             return;
         }
-        s.stack.emplace_back(way ? tail : head, 0);       // last in, first out: the second half first
-        s.stack.emplace_back(way ? head : tail, 1);
+        stack_up(g, k, piece.down ? tail : head, 0, s);       // the second half first
+        stack_up(g, k, piece.down ? head : tail, 1, s);
     }
 }
 
@@ -97,17 +149,19 @@ static void unpack(const View& g, const Metric& k, int e, char down, Scratch& s)
 static void follow(const View& g, const Metric& k, int at, const Ends& sources, const Ends& targets, Scratch& s,
                    int& start, int& goal) {
     s.arcs.clear();
+    s.stack.clear();
     s.climbed.clear();
-    int d = at;
-    for (uint32_t low; (low = (uint32_t)s.from[d]); d = g.depth[g.up_tail[low - 1]]) s.climbed.push_back(low - 1);
-    start = s.climbed.empty() ? -1 : g.up_tail[s.climbed.back()];
-    for (size_t i = s.climbed.size(); i-- > 0;) unpack(g, k, s.climbed[i], 0, s);
-    goal = -1;
-    d = at;
-    for (uint32_t low; (low = (uint32_t)s.to[d]); d = g.depth[goal]) {
-        unpack(g, k, low - 1, 1, s);
+    start = goal = -1;
+    for (uint32_t low, d = at; (low = (uint32_t)s.to[d]); d = g.depth[goal]) {
+        s.climbed.push_back(low - 1);
         goal = g.up_tail[low - 1];
     }
+    for (size_t i = s.climbed.size(); i-- > 0;) stack_up(g, k, s.climbed[i], 1, s);
+    for (uint32_t low, d = at; (low = (uint32_t)s.from[d]); d = g.depth[start]) {
+        stack_up(g, k, low - 1, 0, s);
+        start = g.up_tail[low - 1];
+    }
+    unpack(g, k, s);
     for (int v = sources.node[0]; start < 0 && v >= 0; v = g.parent(v))       // an end that lies where the walks met
         if (g.depth[v] == at) start = v;
     for (int v = targets.node[0]; goal < 0 && v >= 0; v = g.parent(v))
@@ -141,13 +195,13 @@ static bool best_way(const View& g, const Metric& k, std::vector<std::pair<int32
         cost = INF;
         for (size_t i = 0; i < sources.size(); i++)
             for (size_t j = 0; j < targets.size(); j++) {
-                const uint32_t c = meet(g, k, {1, &nodes[0][i], &offsets[0][i]}, {1, &nodes[1][j], &offsets[1][j]}, s, at);
+                const uint32_t c = meet<Plain>(g, k, {1, &nodes[0][i], &offsets[0][i]}, {1, &nodes[1][j], &offsets[1][j]}, s, at);
                 if (c < cost) cost = c, bi = i, bj = j;
             }
         from = {1, &nodes[0][bi], &offsets[0][bi]};
         to = {1, &nodes[1][bj], &offsets[1][bj]};
     }
-    cost = meet(g, k, from, to, s, at);
+    cost = meet<Traced>(g, k, from, to, s, at);
     s.arcs.clear();
     s.broken = false;
     start = goal = -1;

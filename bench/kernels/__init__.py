@@ -16,6 +16,10 @@ OPS: dict[str, str] = {
     "nms": "aisle.bench.kernels.nms:rows",
     "warp_grid": "aisle.bench.kernels.warp_grid:rows",
     "diff": "aisle.bench.kernels.diff:rows",
+    "knn": "aisle.bench.kernels.knn:rows",
+    "kcenter": "aisle.bench.kernels.kcenter:rows",
+    "mahalanobis": "aisle.bench.kernels.mahalanobis:rows",
+    "topk": "aisle.bench.kernels.topk:rows",
     "tint": "aisle.bench.kernels.tint:rows",
 }
 

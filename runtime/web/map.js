@@ -78,7 +78,7 @@ function show() {
   at("numbers").hidden = !found;
   at("hint").hidden = Boolean(found);
   at("hint").textContent = tool === "close" ? t("hint_close") : t(ends.length === 1 ? "hint_goal" : "hint_start");
-  at("steps").replaceChildren(...(found?.instructions ?? []).map(step));
+  at("steps").replaceChildren(...(found?.instructions ?? []).filter((s) => s.kind !== "floor").map(step));
   view.draw();
 }
 

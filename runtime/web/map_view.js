@@ -3,10 +3,10 @@
 const THIN = /foot|path|steps|corridor|pedestrian|cycle|track/;
 const LIMIT = 1.6;         // most zoom steps a wheel turn makes
 
-/** The view of one map. `moved` is called when another part of the map may be in sight. */
+/** The view of one map. `look` is called when another part of the map may be in sight. */
 export class View {
-  constructor(canvas, about, moved) {
-    Object.assign(this, { canvas, about, moved, lines: null, ways: [], marks: [], robots: [] });
+  constructor(canvas, about, look) {
+    Object.assign(this, { canvas, about, look, lines: null, ways: [], marks: [], robots: [] });
     const style = getComputedStyle(canvas.parentElement.parentElement);
     this.colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const [south, west, north, east] = about.bounds;
@@ -25,7 +25,7 @@ export class View {
     this.h = this.canvas.clientHeight;
     this.canvas.width = Math.round(this.w * dpr);
     this.canvas.height = Math.round(this.h * dpr);
-    this.moved();
+    this.look();
     this.draw();
   }
 
@@ -34,7 +34,7 @@ export class View {
     this.x = this.whole.x;
     this.y = this.whole.y;
     this.scale = 0.92 * Math.min(this.w / this.whole.width, this.h / this.whole.height) || 1;    // pixels in one unit of y
-    this.moved();
+    this.look();
     this.draw();
   }
 
@@ -58,7 +58,7 @@ export class View {
   pan(dx, dy) {
     this.x -= dx / (this.aspect * this.scale);
     this.y += dy / this.scale;
-    this.moved();
+    this.look();
     this.draw();
   }
 
@@ -73,12 +73,13 @@ export class View {
 
   /** Take the lines of the server's answer to "draw". */
   take(told) {
-    const paths = { street: new Path2D(), thin: new Path2D(), shut: new Path2D() };
+    const paths = { street: new Path2D(), thin: new Path2D(), shut: new Path2D(), wall: new Path2D() };
     const closed = new Set(told.closed);
     // In units from the origin, so that a move of the view needs a transform and no new paths.
     let at = 0;
     told.counts.forEach((count, i) => {
-      const path = closed.has(i) ? paths.shut : THIN.test(this.about.kinds[told.kinds[i]]) ? paths.thin : paths.street;
+      const kind = this.about.kinds[told.kinds[i]];
+      const path = closed.has(i) ? paths.shut : kind === "wall" ? paths.wall : THIN.test(kind) ? paths.thin : paths.street;
       path.moveTo(told.points[at], told.points[at + 1]);
       for (const end = at + 2 * count; (at += 2) < end;) path.lineTo(told.points[at], told.points[at + 1]);
     });
@@ -98,24 +99,39 @@ export class View {
     c.fillStyle = this.colour("ground");
     c.fillRect(0, 0, this.w, this.h);
     c.lineJoin = c.lineCap = "round";
-    const wide = Math.min(Math.max(4 * this.scale * this.metre, 1.2), 9);
+    const floor = this.about.kinds[0] === "wall";
+    const wide = Math.min(Math.max((floor ? 0.4 : 4) * this.scale * this.metre, 1.2), 9);
     if (this.lines) {
-      this.stroke(c, dpr, "thin", wide * 0.7);
-      this.stroke(c, dpr, "street", wide);
-      this.stroke(c, dpr, "shut", wide + 3, [wide * 2, wide + 4]);
+      this.fill(c, "wall");
+      this.stroke(c, "thin", wide * 0.7);
+      this.stroke(c, "street", wide);
+      this.stroke(c, "shut", wide + 3, [wide * 2, wide + 4]);
     }
     for (const way of [...this.ways].reverse()) this.way(c, way, wide);
     for (const mark of this.marks) this.mark(c, mark);
     for (const robot of this.robots) this.robot(c, robot);
   }
 
-  stroke(c, dpr, name, width, dash = []) {
+  /** Lines of the map as a path in pixels. */
+  moved(name) {
     const { paths, unit, origin } = this.lines;
     const [ox, oy] = this.pixel(origin[0], origin[1]);
     const sx = unit * this.aspect * this.scale, sy = unit * this.scale;
-    const moved = new Path2D();
-    moved.addPath(paths[name], new DOMMatrix([sx, 0, 0, -sy, ox, oy]));
-    c.setTransform(dpr, 0, 0, dpr, 0, 0);
+    const path = new Path2D();
+    path.addPath(paths[name], new DOMMatrix([sx, 0, 0, -sy, ox, oy]));
+    return path;
+  }
+
+  fill(c, name) {
+    const path = this.moved(name);
+    c.fillStyle = c.strokeStyle = this.colour(name);
+    c.lineWidth = 1;
+    c.fill(path, "evenodd");
+    c.stroke(path);
+  }
+
+  stroke(c, name, width, dash = []) {
+    const moved = this.moved(name);
     c.setLineDash(dash);
     c.lineWidth = width;
     c.strokeStyle = this.colour(name);

@@ -300,6 +300,14 @@ INLINE void FN(wholes)(const float* row, int w, long stride, float low, float hi
         const __m512 v = _mm512_min_ps(_mm512_max_ps(_mm512_loadu_ps(row + x), _mm512_set1_ps(low)), _mm512_set1_ps(high));
         _mm_storeu_si128((__m128i*)(to + x), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
     }
+#elif ISA >= 2
+#define WHOLE(p) _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(p), _mm256_set1_ps(low)), _mm256_set1_ps(high)))
+    for (; stride == 1 && x + 16 <= w; x += 16) {
+        const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi32(WHOLE(row + x), WHOLE(row + x + 8)), 0xd8);
+        const __m256i bytes = _mm256_and_si256(both, _mm256_set1_epi16(255));
+        _mm_storeu_si128((__m128i*)(to + x), _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
+    }
+#undef WHOLE
 #endif
 #pragma GCC ivdep
     for (; x < w; x++) {

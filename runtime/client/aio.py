@@ -151,7 +151,10 @@ class AsyncLane:
             except OSError as error:
                 self._fail(Failed(f"the server has closed the lane: {error.strerror}"))
                 break
-        return await asyncio.wait_for(future, self._timeout_s)
+        try:
+            return await asyncio.wait_for(future, self._timeout_s)
+        except TimeoutError:
+            raise Failed(f"the server did not answer within the client's timeout of {self._timeout_s:g} s") from None
 
     async def _opened(self, model: str, version: str) -> Opened:
         known = self.link.opened.get((model, version))

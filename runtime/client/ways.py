@@ -159,7 +159,11 @@ class LaneCall:
             number = lane.link.next_number()
             front = FRONT.pack(INFER, self._count, number, int(deadline_ms * 1e3), priority)
             answer = lane.ask(number, front + self._rest)
-        answer.check()
+        try:
+            answer.check()
+        except Changed:
+            lane.link.opened.pop((self._opened.name, self._opened.version), None)     # the next `prepare` asks anew
+            raise
         if answer.tail != self._told or not self._told:
             self._outputs = lane.link.results(self._slot, answer, self._opened, copy=False)
             # Strings are read out, not seen in place: never the same answer twice.

@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from aisle.models.make import parts
+from aisle.models.make import blocks_map, parts
 from aisle.runtime import lane_wire as wire
 from aisle.runtime.client.lane import Answer, read_answer
 from aisle.runtime.pictures import encode_png
@@ -369,10 +369,11 @@ class LaneServer:
 
 @pytest.fixture(scope="session")
 def lane_models(server: Any, taught: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny models and the station `flange`."""
+    """The tiny models, the station `flange` and the map `town`."""
     models = tmp_path_factory.mktemp("lane-models")
     for source in (server.models, taught):
         shutil.copytree(source, models, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".aisle"))
+    blocks_map.make(models, "town", 4, 4)
     return models
 
 

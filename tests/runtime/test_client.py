@@ -141,6 +141,14 @@ def test_without_a_server_a_sentence_says_so(tmp_path):
         Client("http:///")
 
 
+def test_the_example_of_the_page_works(lane_server, capsys):
+    page = (FOLDER.parents[1] / "docs" / "lane.md").read_text("utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    assert "/run/aisle/lane" in example
+    exec(compile(example.replace("/run/aisle/lane", lane_server.path), "lane.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1].startswith("[[2. 2.")
+
+
 # ---- asyncio
 
 async def test_many_calls_at_once_each_get_their_own_answer(address):

@@ -123,6 +123,13 @@ def test_the_inspection_job_says_over_the_lane_what_it_says_over_http(lane, lane
         np.testing.assert_array_equal(pixels.map, encoded.map)
 
 
+def test_the_job_of_routes_says_over_the_lane_what_it_says_over_http(lane, http):
+    pairs = {"NODES": np.array([[0, 3], [0, 15], [7, 7]], np.int32)}
+    for _ in range(3):
+        same(lane.infer("town", pairs), http.infer("town", pairs))
+    assert lane.infer("town", pairs, ["COST_MS"])["COST_MS"].shape == (3,)
+
+
 def test_a_wrong_picture_is_told_the_same_over_both(lane, http):
     for image in (np.zeros((10, 10, 3), np.uint8), b"no picture", b""):
         sentences = []
@@ -208,6 +215,7 @@ def test_a_handle_follows_new_versions_and_says_when_the_tensors_change(launch, 
         call = wire.pack_call(3, handle, 0, [tensor], (64, 4096))
         assert raw.ask(call).status == wire.OK
         assert client.infer("m", {"INPUT0": np.ones((1, 4), np.float32)})["OUTPUT0"].shape == (1, 4)
+        old = client.prepare("m", {"INPUT0": (1, 4)})
         shutil.copytree(models / "m" / "1", models / "m" / "2")
         assert served.ask("POST", "/v2/repository/models/m/load", {}).status == 200
         assert raw.ask(call).status == wire.OK
@@ -215,6 +223,9 @@ def test_a_handle_follows_new_versions_and_says_when_the_tensors_change(launch, 
         assert served.ask("POST", "/v2/repository/models/m/load", {}).status == 200
         answer = raw.ask(call)
         assert answer.status == wire.CHANGED and b"open it again" in answer.tail
+        with pytest.raises(Invalid, match="open it again"):
+            old.run()
+        assert client.prepare("m", {"INPUT0": (1, 5)}).run()["OUTPUT0"].shape == (1, 5)
         assert client.infer("m", {"INPUT0": np.ones((1, 5), np.float32)})["OUTPUT0"].shape == (1, 5)
         assert served.ask("POST", "/v2/repository/models/m/unload", {}).status == 200
         with pytest.raises(NotFound):

@@ -117,17 +117,20 @@ def place(router: Map, where: asks.Where, name: str, limit_m: float) -> Place:
     lat, lon = where
     if not (math.isfinite(lat) and math.isfinite(lon)):
         raise Invalid(f"{name}: expected finite coordinates, got {shown(where)}")
-    if router.swapped(lat, lon):
-        raise Invalid(f"{name}: latitude and longitude look exchanged: {shown(where)} lies off the map and "
-                      f"{shown((lon, lat))} on it; send \"lat\": {lon:g}, \"lon\": {lat:g}")
     if isinstance(router, FloorMap):
         limit_m = min(limit_m, FLOOR_LIMIT_M)
     try:
         snap = router.nearest(lat, lon, limit_m)
+        fault = ""
     except ValueError as error:
-        raise Invalid(f"{name}: {error}") from None
+        snap, fault = None, str(error)
     if snap is not None:
         return snap
+    if router.swapped(lat, lon):
+        raise Invalid(f"{name}: latitude and longitude look exchanged: {shown(where)} lies off the map and "
+                      f"{shown((lon, lat))} on it; send \"lat\": {lon:g}, \"lon\": {lat:g}")
+    if fault:
+        raise Invalid(f"{name}: {fault}")
     raise Invalid(f"{name}: {shown(where)} {how_far(router, lat, lon)}; at most {limit_m:g} m are bridged (limit_m). "
                   f"The map covers {bounds_text(router)}")
 

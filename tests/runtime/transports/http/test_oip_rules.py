@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aisle.models.make import onnx_models
 
 ONES = {"name": "INPUT0", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
 ASK = {"inputs": [ONES]}
@@ -216,3 +217,22 @@ def test_statistics_are_whole_numbers_throughout(server) -> None:
 def test_an_index_entry_has_no_reason_where_there_is_none(server) -> None:
     assert all("reason" not in item for item in server.ask("POST", "/v2/repository/index", b"").json
                if item.get("state") == "READY")
+
+
+# ---- OIP-18, OIP-36: what the operator decides
+
+def test_odd_folder_names_are_no_models_and_compression_can_be_off(launch, null_model, tmp_path) -> None:
+    null_model(tmp_path / "models", "good-1.x", "int32", (1,))
+    for name in ("bad name", "bäd", "a:b"):
+        (tmp_path / "models" / name / "1").mkdir(parents=True)
+        onnx_models.identity(tmp_path / "models" / name / "1" / "model.onnx", (4,))
+    config = tmp_path / "aisle.toml"
+    config.write_text('[server]\ncompress = "never"\n[repository]\nrequired = ["good-1.x"]\n')
+    server = launch(tmp_path / "models", "--config", str(config))
+    served = [i["name"] for i in server.ask("POST", "/v2/repository/index", {"ready": True}).json]
+    assert served == ["good-1.x"]
+    for path in ("bad%20name", "b%C3%A4d", "a:b"):
+        assert server.ask("GET", f"/v2/models/{path}").status == 404
+    body = {"inputs": [{"name": "INPUT0", "shape": [1], "datatype": "INT32", "data": [1]}]}
+    reply = server.ask("POST", "/v2/models/good-1.x/infer", body, {"Accept-Encoding": "gzip"})
+    assert reply.status == 200 and "Content-Encoding" not in reply.headers, reply.body

@@ -141,19 +141,7 @@ static void lay_queries(const Job* j, const Space* s) {
         }
 }
 
-// Squared distances of one query to `count` codes one after the other; sums of sixteen side by side.
-static void run_floats(const float* q, const float* codes, long count, int d, float* out) {
-    for (long c = 0; c < count; c++, codes += d) {
-        float parts[16] = {0}, sum;
-        int i = 0;
-        for (; i + 16 <= d; i += 16)
-            for (int k = 0; k < 16; k++) parts[k] += (q[i + k] - codes[i + k]) * (q[i + k] - codes[i + k]);
-        for (int half = 8; half; half /= 2)
-            for (int k = 0; k < half; k++) parts[k] += parts[k + half];
-        for (sum = parts[0]; i < d; i++) sum += (q[i] - codes[i]) * (q[i] - codes[i]);
-        out[c] = sum;
-    }
-}
+// Squared distances of one query to `count` codes one after the other.
 static void run_codes(const int8_t* q, const int8_t* codes, long count, int d, int32_t* out) {
     for (long c = 0; c < count; c++, codes += d) {
         int32_t sum = 0;

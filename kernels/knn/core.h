@@ -21,7 +21,7 @@ struct Space {
 };
 #define CODES_BODY "body.h"
 #include "codes.h"
-#include "floats.h"
+#include "lists.h"
 
 struct Steps {
     void (*lay_queries)(const Job*, const Space*);

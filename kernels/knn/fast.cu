@@ -1,7 +1,7 @@
 // A thread a query cell. A distance is kept as 32 bits that sort as whole numbers do: an int32, or the bits of a float
 // that is not negative (NaN counts as infinite). All threads of a warp read the same code of a whole bank at once, or
 // codes side by side of a local one. int8 goes four bytes a step (DP4A) where codes are whole words.
-#include "both.h"
+#include "half.h"
 
 #define WHOLE 0      // int8 query and bank
 #define REAL 1       // float32 query and bank
@@ -12,15 +12,6 @@ struct Search {
     const uint8_t* skip;
     int n, h, w, bh, bw, d, radius, kind;
 };
-
-static __device__ float float_of(uint16_t half) {
-    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023;
-    if (exponent == 0) return (sign ? -1.f : 1.f) * (float)mantissa * (1.f / 16777216);
-    const uint32_t bits = sign | (exponent == 31 ? 0x7F800000u : (exponent + 112) << 23) | mantissa << 13;
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
 
 static __device__ int whole_distance(const int8_t* q, const int8_t* b, int d) {
     int sum = 0;
@@ -42,7 +33,7 @@ static __device__ int distance(const Search& s, long long cell, long long code) 
     const float* q = (const float*)s.query + cell * s.d;
     float sums[4] = {0, 0, 0, 0};   // four, so that the last terms are not lost in a large sum
     for (int k = 0; k < s.d; k++) {
-        const float b = s.kind == REAL ? ((const float*)s.bank)[code * s.d + k] : float_of(((const uint16_t*)s.bank)[code * s.d + k]);
+        const float b = s.kind == REAL ? ((const float*)s.bank)[code * s.d + k] : from_half(((const uint16_t*)s.bank)[code * s.d + k]);
         sums[k % 4] += (q[k] - b) * (q[k] - b);
     }
     const float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);

@@ -33,8 +33,8 @@ def mahalanobis(features: np.ndarray, mean: np.ndarray, factor: np.ndarray, *, o
     if d > MAX_DEPTH:
         raise ValueError(f"expected at most {MAX_DEPTH} values a place, got {d} - at `features`")
     _check.array(mean, "mean", "float32", (p, d))
-    kind = str(factor.dtype) if isinstance(factor, np.ndarray) and str(factor.dtype) in FACTORS else "float32"
-    packed = isinstance(factor, np.ndarray) and factor.ndim == 2
+    kind = str(factor.dtype) if _check.is_array(factor) and str(factor.dtype) in FACTORS else "float32"
+    packed = _check.is_array(factor) and factor.ndim == 2
     _check.array(factor, "factor", kind, (p, d * (d + 1) // 2) if packed else (p, d, "r"))
     if not packed and factor.shape[2] > MAX_DEPTH:
         raise ValueError(f"expected at most {MAX_DEPTH} columns, got {factor.shape[2]} - at `factor`")

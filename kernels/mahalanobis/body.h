@@ -1,35 +1,64 @@
-// One place; included once per instruction set, with SUFFIX defined. There, WIDE values of a row are added at once.
+// One place; compiled in a namespace of floats.h.
 
-// sums[0..count) += times * row; up to WIDE - 1 beyond `count` may be read and added too.
-static inline void AISLE_JOIN(add_row, SUFFIX)(float* sums, const float* row, float times, int count) {
-    for (int i = 0; i < count; i += WIDE)
-        for (int k = 0; k < WIDE; k++) sums[i + k] += times * row[i + k];
+// Lanes from `first` on, or those below `end`; the others 0, whatever they hold.
+FLOATS_INLINE V keep(V value, int first, int end) {
+    static const int32_t ones[48] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1,
+                                     -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    VI low, high;
+    memcpy(&low, ones + 16 - first, sizeof low);
+    memcpy(&high, ones + 32 - end, sizeof high);
+    return (V)((VI)value & low & high);
 }
 
-// Squared length of gap @ factor. `columns` is r, or 0 for a packed triangle. `last`: nothing may be read beyond it.
-#define PLACE(NAME, TYPE, VALUE)                                                                                    \
-    static float AISLE_JOIN(NAME, SUFFIX)(const float* gap, const TYPE* factor, int d, int columns, int last, float* sums) { \
-        const int r = columns ? columns : d;                                                                        \
-        for (int i = 0; i < r + 16; i++) sums[i] = 0;                                                               \
-        const TYPE* end = factor + (columns ? (long)d * r : (long)d * (d + 1) / 2);                                 \
-        for (int j = 0; j < d; j++) {                                                                               \
-            const int first = columns ? 0 : j, count = r - first;                                                   \
-            if (last && end - factor < ((count + 15) & ~15))                                                        \
-                for (int i = 0; i < count; i++) sums[first + i] += gap[j] * VALUE(factor[i]);                       \
-            else                                                                                                    \
-                AISLE_JOIN(add_row, SUFFIX)(sums + first, factor, gap[j], count);                                   \
-            factor += count;                                                                                        \
-        }                                                                                                           \
-        float parts[8] = {0};                                                                                       \
-        for (int i = r; i < r + 16; i++) sums[i] = 0;                                                               \
-        for (int i = 0; i < r; i += 8)                                                                              \
-            for (int k = 0; k < 8; k++) parts[k] += sums[i + k] * sums[i + k];                                      \
-        return ((parts[0] + parts[4]) + (parts[1] + parts[5])) + ((parts[2] + parts[6]) + (parts[3] + parts[7]));   \
+// The share of N registers of columns, from `left` on, in |gap @ factor|^2. Sums stay in registers while the rows pass by.
+// `columns` is r, or 0 for a packed triangle, whose row j would begin at column 0 j values before it does.
+template <int N, class T> FLOATS_INLINE float panel(const float* gap, const T* factor, int d, int columns, int left) {
+    const int r = columns ? columns : d, whole = columns ? d : left;
+    V sums[N];
+#pragma GCC unroll 8
+    for (int k = 0; k < N; k++) sums[k] = V{};
+    const T* row = factor + left;
+    for (int j = 0; j < whole; j++, row += columns ? columns : d - j) {
+        const V by = V{} + gap[j];
+#pragma GCC unroll 8
+        for (int k = 0; k < N; k++) sums[k] = times_plus(by, load(row + k * WIDE), sums[k]);
     }
-#define FLOAT(x) (x)
-PLACE(place_float, float, FLOAT)
-PLACE(place_half, uint16_t, from_half)
-#undef FLOAT
-#undef PLACE
-#undef WIDE
-#undef SUFFIX
+    for (int j = whole; j < d && j < left + N * WIDE; j++, row += d - j) {
+        const V by = V{} + gap[j];
+        const int at = j - left;
+#pragma GCC unroll 8
+        for (int k = 0; k < N; k++) {
+            // A register left of the diagonal holds nothing of this row.
+            if (at >= (k + 1) * WIDE) continue;
+            const V value = load(row + k * WIDE);
+            sums[k] = times_plus(by, at > k * WIDE ? keep(value, at - k * WIDE, WIDE) : value, sums[k]);
+        }
+    }
+    const int rest = r - left - (N - 1) * WIDE;
+    if (rest < WIDE) sums[N - 1] = keep(sums[N - 1], 0, rest);
+    V squares = V{};
+#pragma GCC unroll 8
+    for (int k = 0; k < N; k++) squares = times_plus(sums[k], sums[k], squares);
+    return sum_of(squares);
+}
+
+template <class T> FLOATS_INLINE float place(const float* gap, const T* factor, int d, int columns) {
+    const int r = columns ? columns : d;
+    float sum = 0;
+    for (int left = 0; left < r; left += 8 * WIDE) {
+        const int registers = (r - left + WIDE - 1) / WIDE;
+        switch (registers < 8 ? registers : 8) {
+            case 1: sum += panel<1>(gap, factor, d, columns, left); break;
+            case 2: sum += panel<2>(gap, factor, d, columns, left); break;
+            case 3: sum += panel<3>(gap, factor, d, columns, left); break;
+            case 4: sum += panel<4>(gap, factor, d, columns, left); break;
+            case 5: sum += panel<5>(gap, factor, d, columns, left); break;
+            case 6: sum += panel<6>(gap, factor, d, columns, left); break;
+            case 7: sum += panel<7>(gap, factor, d, columns, left); break;
+            default: sum += panel<8>(gap, factor, d, columns, left);
+        }
+    }
+    return sum;
+}
+static float place_float(const float* gap, const float* factor, int d, int columns) { return place(gap, factor, d, columns); }
+static float place_half(const float* gap, const uint16_t* factor, int d, int columns) { return place(gap, factor, d, columns); }

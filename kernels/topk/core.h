@@ -51,6 +51,9 @@ static inline int32_t dot_int8(const int8_t* a, const int8_t* b, int d) {
     return sum;
 }
 
+#define FLOATS_BODY "floats_body.h"
+#include "floats.h"
+
 // A query in the form its instruction set wants.
 template <int depth> struct Query {
     alignas(64) int16_t wide[depth];
@@ -169,10 +172,10 @@ static inline void scan(const int8_t* table, long first, long last, int d, const
 static inline void scan(const float* table, long first, long last, int d, const float* query, const uint8_t* blocked,
                         const Best<float>* best, int level) {
 #if AISLE_X86
-    if (level >= 4) return scan_float_vnni(table, first, last, d, query, blocked, best);
-    if (level >= 2) return scan_float_avx2(table, first, last, d, query, blocked, best);
+    if (level >= 4) return floats_avx512::scan_float(table, first, last, d, query, blocked, best);
+    if (level >= 2) return floats_avx2::scan_float(table, first, last, d, query, blocked, best);
 #endif
-    scan_float_base(table, first, last, d, query, blocked, best);
+    floats_base::scan_float(table, first, last, d, query, blocked, best);
 }
 
 // `lowest` fills the heap at first: whatever is above it replaces it.

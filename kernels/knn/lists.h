@@ -1,6 +1,7 @@
 // What is not the one nearest int8 code: lists of the k nearest, and banks of float32 or float16. Windows are runs of codes.
 #pragma once
-#include "half.h"
+#define FLOATS_BODY "runs.h"
+#include "floats.h"
 
 template <class T, class S> struct List {
     const T* query;
@@ -48,10 +49,10 @@ typedef void (*RunFloats)(const float*, const float*, long, int, float*);
 typedef void (*RunCodes)(const int8_t*, const int8_t*, long, int, int32_t*);
 static inline RunFloats run_floats_for(int level) {
 #if AISLE_X86
-    if (level >= 4) return vnni::run_floats;
-    if (level >= 2) return avx2::run_floats;
+    if (level >= 4) return floats_avx512::run_floats;
+    if (level >= 2) return floats_avx2::run_floats;
 #endif
-    return base::run_floats;
+    return floats_base::run_floats;
 }
 static inline RunCodes run_codes_for(int level) {
 #if AISLE_X86

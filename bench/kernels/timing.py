@@ -12,6 +12,7 @@ import cv2
 from ..report import Row
 
 ROUND_S = 0.002      # one function's turn: long against the clock, short against the machine's moods
+LEAST = 5            # turns
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,30 @@ class Goal:
 def interleaved(functions: Mapping[str, Callable[[], object]], seconds: float = 1.0) -> dict[str, list[float]]:
     """Call each function in turn for about `seconds` in all; the mean us a call of every turn, by name.
 
-    One thread, OpenCV included. A turn is as many calls as fill 2 ms, and there are at least five of them.
+    One thread, OpenCV included. A turn is as many calls as fill 2 ms, and there are at least five of them. What the
+    process waited for a core while others had it is not counted: a turn is its time or its processor time, whichever is
+    less (a peer with threads of its own keeps its time).
     """
     cv2.setNumThreads(1)
-    calls = {}
-    for name, function in functions.items():
-        function()
-        begin = time.perf_counter()
-        function()
-        calls[name] = max(1, round(ROUND_S / max(time.perf_counter() - begin, 1e-7)))
+    calls = {name: _calls(function) for name, function in functions.items()}
     found: dict[str, list[float]] = {name: [] for name in functions}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or any(len(times) < 5 for times in found.values()):
+    while time.perf_counter() < end or any(len(times) < LEAST for times in found.values()):
         for name, function in functions.items():
-            begin = time.perf_counter()
+            busy, begin = time.process_time(), time.perf_counter()
             for _ in range(calls[name]):
                 function()
-            found[name].append((time.perf_counter() - begin) / calls[name] * 1e6)
+            took, busy = time.perf_counter() - begin, time.process_time() - busy
+            found[name].append(min(took, busy) / calls[name] * 1e6)
     return found
+
+
+def _calls(function: Callable[[], object]) -> int:
+    """How many calls make a turn."""
+    function()
+    begin = time.process_time()
+    function()
+    return max(1, round(ROUND_S / max(time.process_time() - begin, 1e-7)))
 
 
 def row(case: str, ours: Sequence[float], peer: str | None = None, theirs: Sequence[float] | None = None, *,

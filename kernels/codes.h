@@ -139,7 +139,7 @@ static inline void turn(Lanes* r) {
 }
 static void lay_codes(const int8_t* const* codes, int d, uint32_t* to, long stride, int32_t* terms) {
     const Lanes flip = _mm512_set1_epi8((char)0x80);
-    Lanes norm = none(), rows[16];
+    Lanes norm = none(), sum = none(), rows[16];
     for (int i = 0; i < d; i += 64) {
         const int left = d - i < 64 ? d - i : 64;
         const __mmask64 some = ~(__mmask64)0 >> (64 - left);
@@ -151,12 +151,12 @@ static void lay_codes(const int8_t* const* codes, int d, uint32_t* to, long stri
             if (4 * g >= left) break;
             // (b + 128) b - 128 b: no sum across lanes is needed here either.
             const Lanes up = _mm512_xor_si512(rows[g], flip);
-            norm = _mm512_dpbusd_epi32(norm, up, rows[g]);
-            norm = _mm512_sub_epi32(norm, _mm512_dpbusd_epi32(none(), flip, rows[g]));
+            add_products(norm, rows[g], up);
+            add_products(sum, rows[g], flip);
             store(to + (i / 4 + g) * stride, up);
         }
     }
-    store(terms, norm);
+    store(terms, _mm512_sub_epi32(norm, sum));
 }
 #include CODES_BODY
 }

@@ -46,8 +46,13 @@ static inline void distances(const float* features, const float* mean, const flo
         if (floats) far = (plain ? place_plain<float> : run.floats)(gap, floats + p * size, d, columns);
         else far = (plain ? place_plain<uint16_t> : run.halves)(gap, halves + p * size, d, columns);
         if (inverse) {
-            float whole = 0;
-            for (int i = 0; i < d; i++) whole += gap[i] * gap[i];
+            // Eight sums side by side: one alone would wait for itself.
+            float parts[8] = {0}, whole = 0;
+            int i = 0;
+            for (; i + 8 <= d; i += 8)
+                for (int k = 0; k < 8; k++) parts[k] += gap[i + k] * gap[i + k];
+            for (; i < d; i++) whole += gap[i] * gap[i];
+            for (int k = 0; k < 8; k++) whole += parts[k];
             far = inverse[p] * whole - far;
         }
         out[p] = far < 0 ? 0 : far <= __builtin_inff() ? far : __builtin_inff();

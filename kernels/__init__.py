@@ -1,6 +1,6 @@
 """Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
 
-from . import distance_field, shortest_path
+from . import distance_field, nearest_piece, shortest_path
 from ._cuda import missing as cuda_missing
 from ._op import Choice, choices
 from .diff import diff, find_shift
@@ -16,6 +16,6 @@ from .warp_grid import warp_grid
 
 __all__ = [
     "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "kcenter", "knn",
-    "letterbox", "mahalanobis", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint", "top_mean", "topk",
-    "warp", "warp_grid", "within",
+    "letterbox", "mahalanobis", "nearest_piece", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint",
+    "top_mean", "topk", "warp", "warp_grid", "within",
 ]

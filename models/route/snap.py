@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...kernels import nearest_piece
 from .network import INF, Network
 
 EARTH_M = 6_371_008.8
-TARGET = 4             # pieces a bucket, about
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Snapper:
     def __init__(self, network: Network) -> None:
         self.network = network
         a = network.arrays
-        self.scale = scale(network)
+        self.scale: list[float] = scale(network).tolist()
         open_ = np.asarray(a["edge_cost"]) < INF
         twin = np.asarray(a["edge_twin"])
         chosen = open_ & ((twin < 0) | (twin > np.arange(len(twin))) | ~open_[twin])
         self._cut(np.flatnonzero(chosen))
-        self._fill()
+        self._index: nearest_piece.Index = nearest_piece.index(self.ax, self.ay, self.bx, self.by)
 
     def _cut(self, edges: np.ndarray) -> None:
         """Straight pieces of the edges: ends, edge, and length of the edge before and in all."""
@@ -70,70 +70,20 @@ class Snapper:
         self.edge, self.before, self.total = edges[slot], run - begin[slot], total[slot]
         self.length = length
 
-    def _fill(self) -> None:
-        """Every piece into each bucket that its box touches."""
-        low = np.minimum(np.stack([self.ax, self.ay]), np.stack([self.ax + self.bx, self.ay + self.by]))
-        high = np.maximum(np.stack([self.ax, self.ay]), np.stack([self.ax + self.bx, self.ay + self.by]))
-        self.origin = low.min(axis=1) if low.size else np.zeros(2)
-        size = (high.max(axis=1) - self.origin) if low.size else np.ones(2)
-        self.step = max(float(np.sqrt(max(size[0], 1) * max(size[1], 1) / max(len(self.ax) / TARGET, 1))), 1e-6,
-                        float(size.max()) / 4000)
-        self.columns, self.rows = (np.floor(size / self.step).astype(int) + 1).tolist()
-        lo = ((low - self.origin[:, None]) / self.step).astype(np.int64)
-        hi = ((high - self.origin[:, None]) / self.step).astype(np.int64)
-        wide = hi - lo + 1
-        count = wide[0] * wide[1]
-        piece = np.repeat(np.arange(len(count)), count)
-        k = np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)
-        bucket = (lo[1][piece] + k // wide[0][piece]) * self.columns + lo[0][piece] + k % wide[0][piece]
-        order = np.argsort(bucket, kind="stable")
-        self.pieces = piece[order]
-        self.first = np.searchsorted(bucket[order], np.arange(self.columns * self.rows + 1))
-
     def nearest(self, x: float, y: float, limit_m: float) -> Snap | None:
         """The nearest place within `limit_m` of a point in the map's frame, or None; ties take the lower edge."""
-        if not len(self.ax):
-            return None
         px, py = x * self.scale[0], y * self.scale[1]
-        column, row = int((px - self.origin[0]) // self.step), int((py - self.origin[1]) // self.step)
-        outside = max(-column, column - self.columns + 1, -row, row - self.rows + 1, 0)
-        best, ring = (limit_m, -1, 0.0), outside
-        # A ring r away holds nothing nearer than (r - 1) buckets.
-        while (ring - 1) * self.step <= best[0] and ring <= outside + max(self.columns, self.rows):
-            found = self._ring(column, row, ring)
-            if len(found):
-                best = min(best, self._closest(found, px, py), key=lambda b: b[0])
-            ring += 1
-        return self._snap(best, px, py) if best[1] >= 0 else None
-
-    def _ring(self, column: int, row: int, ring: int) -> np.ndarray:
-        left, right = max(column - ring, 0), min(column + ring, self.columns - 1)
-        lists = []
-        for r in range(max(row - ring, 0), min(row + ring, self.rows - 1) + 1):
-            base = r * self.columns
-            if abs(r - row) == ring:
-                spans = [(left, right)] if left <= right else []
-            else:
-                spans = [(c, c) for c in {column - ring, column + ring} if 0 <= c < self.columns]
-            lists += [self.pieces[self.first[base + a]:self.first[base + b + 1]] for a, b in spans]
-        return np.concatenate(lists) if lists else np.empty(0, np.int64)
-
-    def _closest(self, found: np.ndarray, px: float, py: float) -> tuple[float, int, float]:
-        dx, dy, bx, by = px - self.ax[found], py - self.ay[found], self.bx[found], self.by[found]
-        square = bx * bx + by * by
-        t = np.clip((dx * bx + dy * by) / np.where(square > 0, square, 1), 0, 1)
-        away = np.hypot(dx - t * bx, dy - t * by)
-        k = int(np.argmin(away))
-        return float(away[k]), int(found[k]), float(t[k])
+        piece, t, away = self._index.nearest(px, py, limit_m)
+        return self._snap((away, piece, t), px, py) if piece >= 0 else None
 
     def _snap(self, best: tuple[float, int, float], px: float, py: float) -> Snap:
         away, piece, t = best
-        x, y = self.ax[piece] + t * self.bx[piece], self.ay[piece] + t * self.by[piece]
-        cross = self.bx[piece] * (py - self.ay[piece]) - self.by[piece] * (px - self.ax[piece])
-        side = "on" if away < 0.01 else "left" if cross > 0 else "right"
-        whole = self.total[piece]
-        fraction = float((self.before[piece] + t * self.length[piece]) / whole) if whole > 0 else 0.0
-        return Snap(int(self.edge[piece]), min(fraction, 1.0), float(x / self.scale[0]), float(y / self.scale[1]), away, side)
+        ax, ay, bx, by = (float(v[piece]) for v in (self.ax, self.ay, self.bx, self.by))
+        x, y = ax + t * bx, ay + t * by
+        side = "on" if away < 0.01 else "left" if bx * (py - ay) - by * (px - ax) > 0 else "right"
+        whole = float(self.total[piece])
+        fraction = (float(self.before[piece]) + t * float(self.length[piece])) / whole if whole > 0 else 0.0
+        return Snap(int(self.edge[piece]), min(fraction, 1.0), x / self.scale[0], y / self.scale[1], away, side)
 
 
 def scale(network: Network) -> np.ndarray:

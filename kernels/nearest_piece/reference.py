@@ -1,0 +1,27 @@
+"""The plain version of `nearest_piece`: every piece is looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Index:
+    """See the package; the buckets are not used."""
+
+    def __init__(self, ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray, first: np.ndarray, pieces: np.ndarray,
+                 x0: float, y0: float, step: float, columns: int, rows: int) -> None:
+        self._pieces = ax, ay, bx, by
+
+    def nearest(self, x: float, y: float, limit: float) -> tuple[int, float, float]:
+        ax, ay, bx, by = self._pieces
+        if not len(ax) or not (np.isfinite(x) and np.isfinite(y)):
+            return -1, 0.0, limit
+        dx, dy, square = x - ax, y - ay, bx * bx + by * by
+        t = np.clip((dx * bx + dy * by) / np.where(square > 0, square, 1.0), 0.0, 1.0)
+        ex, ey = dx - t * bx, dy - t * by
+        with np.errstate(over="ignore"):
+            away = ex * ex + ey * ey
+        k = int(np.argmin(away))
+        if not away[k] <= limit * limit:
+            return -1, 0.0, limit
+        return k, float(t[k]), float(np.sqrt(away[k]))

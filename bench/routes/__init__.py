@@ -13,6 +13,7 @@ SECTIONS = {
     "exact": "aisle.bench.routes.exact:run",
     "roads": "aisle.bench.routes.roads:run",
     "indoors": "aisle.bench.routes.indoors:run",
+    "served": "aisle.bench.routes.served:run",
     "tours": "aisle.bench.routes.tours:run",
 }
 

@@ -103,7 +103,7 @@ static inline void three_by_three(const uint32_t* queries, long qstride, const u
     store(nearest, least(load(nearest), least(a, least(b, c))));
 }
 
-// One row of the bank's part, its codes from lane `reach` on; what lies beside it stays as it was made.
+// One row of the bank's part, its codes from lane `margin` on; what lies beside it stays as it was made.
 static void lay_row(const Job* j, const Space* s, const int8_t* codes, uint32_t* row, int32_t* terms) {
     const int8_t* rows[16];
     for (int x = 0; x < j->w; x += 16) {
@@ -122,21 +122,22 @@ static void nearby(const Job* j, const Space* s) {
     for (int part = 0; part < j->parts && open; part++) {
         if (j->skip[part]) continue;
         for (int y = 0; y < j->h; y++)
-            lay_row(j, s, j->bank + ((long)part * j->codes + (long)y * j->w) * j->d, s->laid + y * s->stride * s->groups + reach,
-                    s->terms + y * s->stride + reach);
+            lay_row(j, s, j->bank + ((long)part * j->codes + (long)y * j->w) * j->d, s->laid + y * s->stride * s->groups + s->margin,
+                    s->terms + y * s->stride + s->margin);
         for (int y = 0; y < j->h; y++) {
             if (!s->open[y]) continue;
             const int low = y > j->radius ? y - j->radius : 0, high = j->h - 1 - y > j->radius ? y + j->radius : j->h - 1;
             for (int x = 0; x < j->w; x += 16) {
                 const uint32_t* queries = s->queries + (long)y * s->groups * s->wide + x;
                 int32_t* nearest = s->nearest + (long)y * s->wide + x;
+                // Nine sums want the 32 registers of AVX-512.
                 int by = low;
                 for (; TILES == 4 && by + 2 <= high && reach == 1; by += 3)
-                    three_by_three(queries, s->wide, s->laid + by * s->stride * s->groups + x, s->stride, s->terms + by * s->stride + x,
-                                   s->groups, nearest);
+                    three_by_three(queries, s->wide, s->laid + by * s->stride * s->groups + s->margin + x - 1, s->stride,
+                                   s->terms + by * s->stride + s->margin + x - 1, s->groups, nearest);
                 for (; by <= high; by++) {
-                    const uint32_t* row = s->laid + by * s->stride * s->groups + reach + x;
-                    const int32_t* terms = s->terms + by * s->stride + reach + x;
+                    const uint32_t* row = s->laid + by * s->stride * s->groups + s->margin + x;
+                    const int32_t* terms = s->terms + by * s->stride + s->margin + x;
                     long first = -reach;
                     for (; first + 2 <= reach; first += 3)
                         side_by_side(queries, s->wide, row + first, s->stride, terms + first, s->groups, 3, nearest);

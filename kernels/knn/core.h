@@ -12,9 +12,9 @@ struct Job {
 };
 
 // Scratch of a call. Whole bank: queries one after the other, 16 minima each, one block of codes. Nearby: rows of queries lane
-// by lane, `wide` lanes, a minimum each; the rows of one part, `stride` lanes with `reach` empty ones on either side.
+// by lane, `wide` lanes, a minimum each; the rows of one part, `stride` lanes with `margin` empty ones on either side.
 struct Space {
-    long groups, wide, stride, reach;
+    long groups, wide, stride, reach, margin;
     uint32_t *queries, *laid;
     int32_t *query_terms, *bound, *nearest, *terms, *open;
     int8_t* pad;
@@ -50,7 +50,9 @@ static int take_space(const Job* j, int level, Space* s) {
     s->groups = codes_groups(j->d, level);
     s->reach = j->radius < j->w - 1 ? j->radius : j->w - 1;
     s->wide = (j->w + 15) & ~15;
-    s->stride = s->wide + 2 * s->reach + 16;
+    // Whole cache lines: what lies at the same place, and all that is written, is then never split between two.
+    s->margin = (s->reach + 15) & ~15L;
+    s->stride = s->wide + 2 * s->margin;
     const long local = j->radius >= 0;
     s->queries = (uint32_t*)lines((local ? j->h * s->wide : j->cells) * s->groups * 4);
     s->laid = (uint32_t*)lines((local ? j->h * s->stride : CODES_BLOCK) * s->groups * 4);

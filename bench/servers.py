@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import subprocess
@@ -40,8 +41,12 @@ class Running:
     ready_s: float
 
 
+@functools.cache
 def cores() -> tuple[set[int], set[int]]:
-    """(server's, client's) cores: one each where the machine has two."""
+    """(server's, client's) cores: one each where the machine has two.
+
+    Asked of the machine once: a bench that has moved to the client's core must not start its servers there too.
+    """
     have = sorted(os.sched_getaffinity(0))
     return ({have[0]}, {have[1]}) if len(have) > 1 else (set(have), set(have))
 

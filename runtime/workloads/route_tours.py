@@ -29,7 +29,8 @@ from .route_live import LiveMap
 
 MAX_PLACES = 2000
 MAX_LENGTHS = 250          # places whose ways are measured one by one for the battery
-KEPT = 200                 # plans that can still be changed
+KEPT = 200                 # plans that can still be changed,
+KEPT_BYTES = 256 << 20     # and what their tables may hold together
 AT_ONCE = 2                # searches
 SPARE_S = 0.5              # of a deadline, for everything but the search
 GRACE_S = 20.0             # beyond the budget, before a search is ended by force
@@ -146,12 +147,18 @@ class Planner:
         """Keep a plan and say what it is."""
         ident = uuid.uuid4().hex[:12]
         self.plans[ident] = kept
-        while len(self.plans) > KEPT:
+        while len(self.plans) > 1 and (len(self.plans) > KEPT or sum(map(size, self.plans.values())) > KEPT_BYTES):
             self.plans.popitem(last=False)
         walked = tuple(walk(kept.problem, r, tour) for r, tour in enumerate(done.plan.tours))
         ways = tuple(way_of(self.live.router, kept, r) for r in range(len(walked))) if lines else None
         return FoundTour(ident, kept.problem, done.plan, walked, cost_of(kept.problem, done.plan), done.in_place, done.touched,
                          version, ways)
+
+
+def size(kept: Kept) -> int:
+    """Bytes of a plan's tables."""
+    tables = {id(table): table.nbytes for table in (kept.problem.distance, kept.problem.duration)}
+    return sum(tables.values())
 
 
 async def child(job: tuple[Any, ...]) -> Replanned:

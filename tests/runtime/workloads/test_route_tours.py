@@ -170,9 +170,10 @@ async def test_a_search_that_dies_is_said(engine: Engine, monkeypatch: pytest.Mo
         await ask(engine, tour())
 
 
-async def test_old_plans_are_forgotten(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route_tours, "KEPT", 1)
+@pytest.mark.parametrize(("bound", "value"), [("KEPT", 1), ("KEPT_BYTES", 2000)])
+async def test_old_plans_are_forgotten(engine: Engine, monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
+    monkeypatch.setattr(route_tours, bound, value)
     first = await ask(engine, {**tour(), "budget_s": 0})
     await ask(engine, {**tour(), "budget_s": 0})
-    with pytest.raises(NotFound, match="the last 1 plans"):
+    with pytest.raises(NotFound, match="is not known"):
         await ask(engine, {"type": "replan", "plan": first["plan"]})

@@ -134,3 +134,25 @@ def test_no_answer_is_stale_after_an_acknowledged_closure(town: Any) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_the_same_as_tensors_of_the_open_inference_protocol(town: Any) -> None:
+    """What speaks OIP, the local lane among it, asks with NODES and closes with CLOSE."""
+    def infer(*inputs: dict[str, Any]) -> dict[str, Any]:
+        got = town.ask("POST", "/v2/models/town/infer", {"inputs": list(inputs)})
+        assert got.status == 200, got.body
+        return {o["name"]: o["data"] for o in got.json["outputs"]}
+
+    pair = {"name": "NODES", "datatype": "INT32", "shape": [2, 2], "data": [0, 3, 0, 399]}
+    first = infer(pair)
+    assert first["COST_MS"][0] == 192_720 and first["EDGES"][:3] == [0, 2, 4] and first["FIRST"][0] == 0
+    jam = [{"name": "CLOSE", "datatype": "INT32", "shape": [1], "data": [2]},
+           {"name": "CHANGE", "datatype": "BYTES", "shape": [1], "data": ["jam"]},
+           {"name": "FOR_S", "datatype": "FP64", "shape": [1], "data": [60.0]}]
+    shut = infer(*jam, pair)
+    assert 2 not in shut["EDGES"] and shut["COST_MS"][0] > 192_720 and shut["VERSION"][0] > first["VERSION"][0]
+    opened = infer({**jam[0], "shape": [0], "data": []}, jam[1], pair)
+    assert opened["COST_MS"] == first["COST_MS"]
+    assert "expected one of the inputs NODES" in town.ask("POST", "/v2/models/town/infer", {"inputs": []}).error
+    about = town.ask("GET", "/v2/models/town").json
+    assert about["platform"] == "aisle_routes" and [i["name"] for i in about["inputs"]][:2] == ["NODES", "PLACES"]

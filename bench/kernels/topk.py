@@ -42,8 +42,10 @@ def catalogue(case: str, n: int, time_s: float) -> Iterator[Row]:
     words = table.reshape(-1).view(np.int64)
     theirs, about = faiss_us("ip", n, DEPTH, 1, K, time_s)
     with one_thread():
+        # Apart from the rest, whose tables would push this one out of the cache before one of the two and not the other.
+        close = interleaved({"ours": lambda: topk(query, table, out=out), "read": words.max}, time_s / 2)
         found = interleaved({
-            "ours": lambda: topk(query, table, out=out), "read": words.max, "numpy": lambda: best_of(floats, asked[0]),
+            "ours": lambda: topk(query, table, out=out), "numpy": lambda: best_of(floats, asked[0]),
             "blocked": lambda: topk(query, table, out=out, blocked=blocked),
             "float": lambda: topk(asked, floats, out=listed)}, time_s)
     topk(query, table, out=out)
@@ -52,9 +54,9 @@ def catalogue(case: str, n: int, time_s: float) -> Iterator[Row]:
     ratio = None if theirs is None else theirs / ours
     yield Row(f"{case}, int8", "time", ours, "us", None, "faiss flat, float32", theirs, ratio, ">= 5x faiss",
               None if ratio is None else ratio >= 5, f"{about}; scores equal to NumPy's: {same}; faiss reads 4x the bytes")
-    reading = statistics.median(found["read"])
-    slower = statistics.median(a / b for a, b in zip(found["ours"], found["read"], strict=True))
-    yield Row(f"{case}, int8 against reading", "time", ours, "us", None, "reading the int8 table", reading, reading / ours,
+    alone, reading = statistics.median(close["ours"]), statistics.median(close["read"])
+    slower = statistics.median(a / b for a, b in zip(close["ours"], close["read"], strict=True))
+    yield Row(f"{case}, int8 against reading", "time", alone, "us", None, "reading the int8 table", reading, 1 / slower,
               "<= 1.5x reading", slower <= 1.5,
               f"{slower:.2f}x the time of reading {table.nbytes / 1e6:.1f} MB (NumPy's max of 64-bit words, "
               f"{table.nbytes / reading / 1e3:.1f} GB/s)")

@@ -17,6 +17,8 @@ from .._op import Op
 
 INF = 2**31 - 1        # no way; also the weight of a closed arc. Two of them still fit in 32 bits.
 TOLERANCE = 0          # whole numbers: every variant gives the same costs (paths may differ among equals)
+NAMES = ("rank", "up_first", "up_head", "up_tail", "up_depth", "depth", "down_first", "down_arc", "arc_slot", "slot_arc",
+         "next_same")  # of a topology; the reference needs none of them
 _build = Op(__package__, "build")
 _engine = Op(__package__, "Engine")
 
@@ -87,6 +89,9 @@ def engine(topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray) 
     _check.array(weights, "weights", "uint32", topology["tail"].shape)
     if len(weights) and int(weights.max()) > INF:
         raise ValueError(f"expected weights up to {INF} (closed), got {weights.max()} - at `weights`")
+    missing = [name for name in NAMES if name not in topology]
+    if missing and _engine.choice().variant == "fast":
+        raise ValueError(f"expected what `build` gives, got no {', '.join(missing)} - at `topology`; build the map again")
     return _engine(topology, nodes, weights)
 
 

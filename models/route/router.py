@@ -15,7 +15,7 @@ from .alternatives import Penalised
 from .answers import Alternative, Place, Reach, Route
 from .area import touching
 from .floor import Floor, load_floor
-from .network import INF, Network, load
+from .network import INF, Network, load, with_topology
 from .snap import Snap, Snapper
 from .snap import scale as metres
 
@@ -30,7 +30,7 @@ class Router:
     """
 
     def __init__(self, network: Network) -> None:
-        self.network = network
+        self.network = network if network.topology else with_topology(network)
         a = network.arrays
         self.arc_edge = np.asarray(a["arc_edge"])
         self._base = np.asarray(a["edge_cost"])

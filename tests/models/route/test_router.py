@@ -133,6 +133,16 @@ def test_missing_files_and_other_bundles_are_said(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_map_built_without_the_compiled_kernels_opens_with_them(tmp_path: Path) -> None:
+    save(town(topology=False), tmp_path, "town")
+    assert open_map(tmp_path).cost(0, 119) == Router(town()).cost(0, 119)
+    save(town(), tmp_path, "town")
+    text = (tmp_path / "bundle.toml").read_text().replace('"up_head", ', "")
+    (tmp_path / "bundle.toml").write_text(text)
+    with pytest.raises(ValueError, match="up_head"):
+        open_map(tmp_path)
+
+
 def test_snapping_finds_edge_side_and_part(router: Router) -> None:
     points = router.network.points(26)
     middle, step = points.mean(axis=0), points[-1] - points[0]

@@ -76,25 +76,26 @@ INLINE float4 FN(pixel)(const float* line, const float* weight, int count) {
 }
 
 #if ISA >= 4
-// The same of four pixels at once: 16 lanes, four a pixel.
-INLINE __m512 FN(four)(const float* line, const int* at, int k) {
-    const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(line + at[0] + 3 * k)),
-                                            _mm_loadu_ps(line + at[1] + 3 * k), 1);
-    const __m256 high = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(line + at[2] + 3 * k)),
-                                             _mm_loadu_ps(line + at[3] + 3 * k), 1);
-    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+// Eight floats at two places: two neighbouring pixels each.
+INLINE __m512 FN(pairs)(const float* line, const int* at) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(line + at[0])), _mm256_loadu_ps(line + at[1]), 1);
 }
 
-// The sums of four pixels, by channel: four of the first, of the second, of the third, and what is ignored.
+// The sums of four pixels, by channel: four of the first, of the second, of the third, and what is ignored. Taps are
+// taken two at a time, as they lie side by side.
 INLINE __m512 FN(sums)(const float* line, const int* at, const float* weight, int count) {
-    const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512 sum = _mm512_mul_ps(FN(four)(line, at, 0),
-                               _mm512_permutexvar_ps(spread, _mm512_castps128_ps512(_mm_loadu_ps(weight))));
-    for (int k = 1; k < count; k++)
-        sum = _mm512_fmadd_ps(FN(four)(line, at, k),
-                              _mm512_permutexvar_ps(spread, _mm512_castps128_ps512(_mm_loadu_ps(weight + 4 * k))), sum);
-    return _mm512_permutexvar_ps(turn, sum);
+    const __m512i left = _mm512_setr_epi32(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 0, 8, 16, 24);
+    const __m512i right = _mm512_setr_epi32(3, 11, 19, 27, 4, 12, 20, 28, 5, 13, 21, 29, 3, 11, 19, 27);
+    __m512 sum = _mm512_setzero_ps();
+    for (int k = 0; k < count; k += 2) {
+        const __m512 front = FN(pairs)(line + 3 * k, at), back = FN(pairs)(line + 3 * k, at + 2);
+        const __m512 one = _mm512_permutex2var_ps(front, left, back), share = _mm512_broadcast_f32x4(_mm_loadu_ps(weight + 4 * k));
+        sum = k ? _mm512_fmadd_ps(one, share, sum) : _mm512_mul_ps(one, share);
+        if (k + 1 < count)
+            sum = _mm512_fmadd_ps(_mm512_permutex2var_ps(front, right, back),
+                                  _mm512_broadcast_f32x4(_mm_loadu_ps(weight + 4 * k + 4)), sum);
+    }
+    return sum;
 }
 
 // Three planes of sixteen pixels each: whole cache lines, where the rows lie so.

@@ -1,8 +1,9 @@
 """Builds the wheel: the repository root is the package `aisle`, every `kernels/*/fast.pyx` an extension.
 
-Where nvcc is found (CUDA_HOME, then PATH) every `kernels/*/fast.cu` becomes a `fast.fatbin` beside it: machine code for
-each device in ARCHITECTURES that this nvcc knows, and PTX for later ones. AISLE_CUDA=none leaves that out,
-AISLE_CUDA=87 or 80,90 builds for these alone.
+Where nvcc is found (CUDA_HOME, then PATH) every `kernels/*/fast.cu` becomes a `fast.fatbin` beside it. In a wheel it
+holds machine code for each device in ARCHITECTURES that this nvcc knows, and PTX for later ones; in a checkout, where it
+is built over and over, PTX of the oldest alone, which the driver compiles for its device when it is first loaded.
+AISLE_CUDA says otherwise: all, none, or numbers as 87 or 80,90.
 """
 
 import os
@@ -58,11 +59,12 @@ def nvcc() -> str | None:
     return shutil.which("nvcc")
 
 
-def architectures(compiler: str) -> list[int]:
-    """What to build for: the wish of AISLE_CUDA, or all that this compiler knows of ARCHITECTURES."""
-    wish = os.environ.get("AISLE_CUDA", "")
-    if wish:
-        return [] if wish == "none" else [int(number) for number in wish.split(",")]
+def architectures(compiler: str, wish: str) -> list[int]:
+    """What to build machine code for: all that this compiler knows of ARCHITECTURES, those of the wish, or none."""
+    if wish in ("ptx", "none"):
+        return []
+    if wish != "all":
+        return [int(number) for number in wish.split(",")]
     listed = subprocess.run([compiler, "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
     known = {int(number) for number in re.findall(r"compute_(\d+)", listed)}
     return [number for number in ARCHITECTURES if number in known]
@@ -73,11 +75,11 @@ class Build(build_ext):
 
     def run(self) -> None:
         super().run()
-        compiler = nvcc()
-        numbers = architectures(compiler) if compiler else []
-        if not numbers:
+        compiler, wish = nvcc(), os.environ.get("AISLE_CUDA") or ("ptx" if self.inplace else "all")
+        if compiler is None or wish == "none":
             print("no CUDA kernels are built:", "AISLE_CUDA says so" if compiler else "nvcc was not found")
             return
+        numbers = architectures(compiler, wish)
         root = ROOT if self.inplace else Path(self.build_lib) / "aisle"
         sources = sorted((ROOT / "kernels").glob("*/fast.cu"))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -86,12 +88,13 @@ class Build(build_ext):
     def fatbin(self, compiler: str, numbers: list[int], source: Path, root: Path) -> None:
         """One op; nothing where its fatbin is newer than all it is made of."""
         made = root / source.relative_to(ROOT).with_suffix(".fatbin")
-        parts = [source, *source.parent.glob("*.h"), ROOT / "kernels" / "both.h", Path(__file__)]
+        parts = [source, *source.parent.glob("*.h"), *(ROOT / "kernels").glob("*.h"), Path(__file__)]
         if made.exists() and made.stat().st_mtime > max(part.stat().st_mtime for part in parts) and not self.force:
             return
         made.parent.mkdir(parents=True, exist_ok=True)
         codes = [f"-gencode=arch=compute_{n},code=sm_{n}" for n in numbers]
-        ptx = f"-gencode=arch=compute_{min(numbers[-1], 120)},code=compute_{min(numbers[-1], 120)}"
+        latest = min(numbers[-1], 120) if numbers else ARCHITECTURES[0]
+        ptx = f"-gencode=arch=compute_{latest},code=compute_{latest}"
         # No contraction into fma, as on the CPU: results are the same bits.
         subprocess.run([compiler, "-O3", "-std=c++17", "--fmad=false", "--fatbin", *codes, ptx, "-I", str(ROOT / "kernels"),
                         "-I", str(source.parent), "-o", str(made), str(source)], check=True)

@@ -1,10 +1,10 @@
 // float16 where the CPU or the compiler has no type for it.
 #pragma once
-#include <stdint.h>
 #include <string.h>
+#include "both.h"
 
 // The value of a half: its bits moved into a float's place, times 2^112, which normalises subnormal ones too.
-static inline float from_half(uint16_t half) {
+AISLE_BOTH float from_half(uint16_t half) {
     const uint32_t bits = (uint32_t)(half & 0x7FFF) << 13, sign = (uint32_t)(half & 0x8000) << 16;
     float value;
     memcpy(&value, &bits, 4);

@@ -23,8 +23,8 @@ class Fields:
         self.known: list[str] = []
 
     def at(self, name: str) -> str:
-        """Where a field stands, for sentences."""
-        return f"{self.place}.{name}" if self.place else name
+        """Where a field stands, for sentences; the field "" is the object itself, of an `alone`."""
+        return f"{self.place}.{name}" if self.place and name else self.place or name
 
     def raw(self, name: str, default: Any = ABSENT, expected: str = "it") -> Any:
         """The field as it is; Invalid where it is missing and has no default."""
@@ -97,6 +97,11 @@ class Fields:
         if over:
             known = ", ".join(dict.fromkeys(self.known))
             raise Invalid(f"{self.at(str(over[0])[:80])} is unknown; the fields here are {known}")
+
+
+def alone(value: Any, place: str) -> Fields:
+    """One value of a list as a field called ""."""
+    return Fields({"": value}, place)
 
 
 def short(value: Any) -> str:

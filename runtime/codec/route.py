@@ -17,7 +17,7 @@ from ..workloads.route import Request, Verdict
 from ..workloads.route_changes import CLOSE, NEVER, OPEN, SPEED, Change, due_in
 from ..workloads.route_tours import AskReplan, AskTour
 from . import Codec, Decode, Payload
-from .fields import Fields, short
+from .fields import Fields, alone, short
 from .route_places import limit, place_of, where
 from .route_told import BINARY, about, packed, told
 from .route_tours import ask_replan, ask_tour
@@ -25,6 +25,8 @@ from .route_tours import ask_replan, ask_tour
 Asked = asks.Ask | AskTour | AskReplan
 SHAPES = ("geojson", "polyline", "none")
 MAX_BATCH = 10_000
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+LAST_S = 230 * 366 * 86_400
 LIGHT_EDGES = 300
 PAIRS: dict[str, tuple[np.dtype[Any], int]] = {"nodes": (np.dtype("<i4"), 2), "places": (np.dtype("<f8"), 4)}
 BARE = re.compile(rb"(?<![\"\w.])(-?(?:NaN|Infinity))(?![\"\w])")
@@ -88,7 +90,10 @@ def moment(fields: Fields, name: str) -> float | None:
         raise fields.wrong(name, "a time such as 2026-11-25T08:00:00+00:00") from None
     if made.tzinfo is None:
         raise fields.wrong(name, "a time with its offset, such as +00:00 or Z at the end")
-    return made.timestamp()
+    seconds = (made - EPOCH).total_seconds()
+    if not 0 <= seconds <= LAST_S:
+        raise fields.wrong(name, "a time from 1970 to 2200")
+    return seconds
 
 
 def ask_route(fields: Fields) -> asks.Ask:
@@ -136,7 +141,7 @@ def ask_update(fields: Fields) -> asks.Ask:
 
 def name_of(value: Any, place: str) -> str:
     """A name of a change or robot."""
-    return Fields({"name": value}, place).text("name")
+    return alone(value, place).text("")
 
 
 def change(value: Any, place: str) -> Change:
@@ -178,7 +183,7 @@ def ask_draw(fields: Fields) -> asks.Ask:
 
 def degree(value: Any, place: str) -> float:
     """A finite number."""
-    return Fields({"value": value}, place).number("value")
+    return alone(value, place).number("")
 
 
 def ask_robots(fields: Fields) -> asks.Ask:

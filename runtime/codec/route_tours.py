@@ -10,7 +10,7 @@ from ..errors import Invalid
 from ..workloads.route_asks import Where
 from ..workloads.route_live import LiveMap
 from ..workloads.route_tours import AskReplan, AskTour, FoundTour
-from .fields import Fields
+from .fields import Fields, alone
 from .route_lines import geojson_line
 from .route_places import limit, place_of
 
@@ -99,7 +99,7 @@ def window(fields: Fields) -> tuple[int, int]:
 
 def second(value: Any, place: str) -> float:
     """Seconds from the start of the plan."""
-    return Fields({"second": value}, place).number("second", least=0, most=MOST_S)
+    return alone(value, place).number("", least=0, most=MOST_S)
 
 
 def service(fields: Fields) -> int:
@@ -117,7 +117,7 @@ def amount(fields: Fields, name: str) -> tuple[int, ...]:
 
 def whole(value: Any, place: str) -> int:
     """A whole number from 0."""
-    return Fields({"amount": value}, place).whole("amount", most=10**9)
+    return alone(value, place).whole("", most=10**9)
 
 
 def ask_tour(fields: Fields) -> AskTour:
@@ -151,7 +151,7 @@ def ask_replan(fields: Fields) -> AskReplan:
 
 def name_of(value: Any, place: str) -> str:
     """A stop's name."""
-    return Fields({"name": value}, place).text("name")
+    return alone(value, place).text("")
 
 
 def told_tour(found: FoundTour, live: LiveMap) -> dict[str, Any]:

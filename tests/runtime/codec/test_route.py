@@ -169,6 +169,8 @@ def test_tensors_carry_the_same(asset: Asset) -> None:
     ({"from": {"node": 1}, "to": {"node": 2}, "alternatives": 11}, Invalid, "from 0 to 10, got 11"),
     ({"from": {"node": 1}, "to": {"node": 2}, "arrive_by": "noon"}, Invalid, "arrive_by: expected a time such as"),
     ({"from": {"node": 1}, "to": {"node": 2}, "arrive_by": "2026-11-25T08:00:00"}, Invalid, "with its offset"),
+    ({"from": {"node": 1}, "to": {"node": 2}, "depart_at": "9999-12-31T23:59:59Z"}, Invalid, "from 1970 to 2200"),
+    ({"from": {"node": 1}, "to": {"node": 2}, "arrive_by": "0001-01-01T00:00:00+23:59"}, Invalid, "from 1970 to 2200"),
     ({"type": "tabel"}, Invalid, "type: expected one of route, table"),
     ({"type": "table", "sources": [], "targets": [{"node": 1}]}, Invalid, "sources: expected a list of 1"),
     ({"type": "table", "sources": [{"node": 1}] * 3000, "targets": [{"node": 1}] * 3000}, TooLarge, "9000000 cells"),

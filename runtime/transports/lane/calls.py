@@ -95,7 +95,6 @@ class Plan:
             self._add(tensor, served)
         self.nbytes = sum(tensor.size for tensor in tensors)
         self.steady = served.static and not self.loose and not self.texts
-        self.batch = 0
         self.places: list[tuple[str, np.ndarray]] = []
         self.described = b""
         if served.static:

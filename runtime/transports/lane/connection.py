@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ...errors import AisleError, Failed, Invalid
 from ...lane_wire import HELLO, HELLO_BYTES, MAGIC, MAX_MESSAGE, OK, PROTOCOL, pack_answer, pack_error
-from .memory import Budget, Memory, check_layout, receive
+from .memory import Budget, Memory, check_layout, close_all, receive, refuse_descriptors
 from .talk import FAULT, Host, Talk
 
 log = logging.getLogger("aisle.lane")
@@ -79,9 +79,7 @@ class Connection:
             return
         self._loop.remove_reader(self.sock)
         self._patience.cancel()
-        if not data:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        if not data and not descriptors:
             self.close()
             return
         # Never cancelled: a thread of the pool uses the descriptors, so they stay open until it has ended.
@@ -100,12 +98,20 @@ class Connection:
             self.close()
             return
         finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+            await self._let_go(descriptors)
         if self.open:
+            refuse_descriptors(self.sock)
             self.talk = Talk(memory, self.host, self._send)
             self._send(pack_answer(0, OK, extra=PROTOCOL, value=os.getpid()))
             self._loop.add_reader(self.sock, self._readable)
+
+    async def _let_go(self, descriptors: list[int]) -> None:
+        """Close what came, on the pool: the last close of somebody's socket may linger for as long as they chose."""
+        if descriptors:
+            try:
+                await self.host.pool.run(close_all, descriptors)
+            except AisleError:                # the pool is full, or closing
+                close_all(descriptors)
 
     async def _map(self, data: bytes, descriptors: list[int]) -> Memory:
         if len(data) != HELLO_BYTES.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -22,6 +23,7 @@ SEALS = {fcntl.F_SEAL_SHRINK: "F_SEAL_SHRINK", fcntl.F_SEAL_GROW: "F_SEAL_GROW"}
 F_SEAL_FUTURE_WRITE = 0x10
 WRITE_SEALS = fcntl.F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
 TMPFS = 0x01021994            # statfs.f_type of plain memfds
+SO_PASSRIGHTS = 83            # not in Python's socket module yet
 MAX_DESCRIPTORS = 4           # room for those that a client passes; the kernel closes the rest
 
 
@@ -34,6 +36,18 @@ def receive(sock: socket.socket, size: int) -> tuple[bytes, list[int]]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             descriptors.frombytes(raw[:len(raw) - len(raw) % descriptors.itemsize])
     return data, list(descriptors)
+
+
+def refuse_descriptors(sock: socket.socket) -> None:
+    """No more of them on this socket, where the kernel can do that (Linux 6.16); else `recv` drops them."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
+
+
+def close_all(descriptors: list[int]) -> None:
+    """Close each once; the list is empty then."""
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def check(descriptor: int, slot_bytes: int, slots: int) -> None:

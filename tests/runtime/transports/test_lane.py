@@ -7,7 +7,10 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -230,6 +233,36 @@ def test_a_handle_follows_new_versions_and_says_when_the_tensors_change(launch, 
         assert served.ask("POST", "/v2/repository/models/m/unload", {}).status == 200
         with pytest.raises(NotFound):
             client.infer("m", {"INPUT0": np.ones((1, 5), np.float32)})
+
+
+def test_a_server_that_stops_answers_what_runs_and_takes_its_socket_away(launch, null_model, tmp_path):
+    path = tmp_path / "lane"
+    null_model(tmp_path / "models", "slow", "int32", (1,), max_batch=1, sleep_ms=500)
+    (tmp_path / "a.toml").write_text(f'[lane]\nsocket = "{path}"\n')
+    served = launch(tmp_path / "models", "--config", str(tmp_path / "a.toml"))
+    question = {"INPUT0": np.full((1, 1), 3, np.int32)}
+    with Client(str(path)) as client, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(client.infer, "slow", question)
+        time.sleep(0.2)
+        served.process.terminate()
+        assert running.result()["OUTPUT0"] == 3
+        with pytest.raises(AisleError, match=r"shutting down|has closed the lane"):
+            client.infer("slow", question)
+        assert served.process.wait(20) == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text, words", [
+    ('socket = "/no/such/folder/lane"', "cannot listen on"), ('socket = "/dev/null"', "is no socket"),
+    ('socket = "x"\nusers = ["nobody-here"]', "no user 'nobody-here'"),
+])
+def test_a_lane_that_cannot_be_opened_ends_the_server_with_a_sentence(tmp_path, text, words):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "a.toml").write_text(f"[lane]\n{text}\n")
+    done = subprocess.run([sys.executable, "-m", "aisle.runtime", "serve", "--models", str(tmp_path / "models"), "--port", "0",
+                           "--config", str(tmp_path / "a.toml")], capture_output=True, text=True, timeout=60, check=False,
+                          cwd=tmp_path)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
 
 
 # ---- the listener, in this process

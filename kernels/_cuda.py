@@ -67,6 +67,7 @@ class PycudaDriver:
         self._lost: str | None = None
         self._functions: dict[tuple[str, str, str], Any] = {}
         self._threads = threading.local()
+        self._streams: list[Any] = []      # kept: one dropped as its thread ends has no context to be destroyed in
         with self._check("starting CUDA"):
             self._cuda.init()
             self._device = self._cuda.Device(0)
@@ -122,6 +123,7 @@ class PycudaDriver:
         """A stream a thread, so that the workers of two models do not wait for each other."""
         if not hasattr(self._threads, "stream"):
             self._threads.stream = self._cuda.Stream()
+            self._streams.append(self._threads.stream)
         return self._threads.stream
 
     def allocate(self, size: int) -> tuple[int, object]:

@@ -103,6 +103,7 @@ class Connection:
             refuse_descriptors(self.sock)
             self.talk = Talk(memory, self.host, self._send)
             self._send(pack_answer(0, OK, extra=PROTOCOL, value=os.getpid()))
+        if self.open:                         # it may have gone without waiting for that answer
             self._loop.add_reader(self.sock, self._readable)
 
     async def _let_go(self, descriptors: list[int]) -> None:

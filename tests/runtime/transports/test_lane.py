@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
@@ -22,6 +23,7 @@ from aisle.runtime.client import Client
 from aisle.runtime.client.lane import read_answer
 from aisle.runtime.config import ConfigError, LaneConfig
 from aisle.runtime.errors import AisleError, Busy, Failed, Invalid, NotFound, TooLarge
+from aisle.runtime.pool import Pool
 from aisle.runtime.transports.lane import Lane, connection
 
 RNG = np.random.default_rng(4)
@@ -309,6 +311,27 @@ async def test_a_connection_that_says_nothing_is_closed(tmp_path, monkeypatch):
         assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 10), 5) == b""
     assert not lane.connections and not lane.processes
     lane.stop_listening()
+
+
+async def test_a_client_that_leaves_right_after_hello_is_no_error(tmp_path, make_memory):
+    host, wrong = Host(), []
+    host.pool = Pool(1)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    lane = Lane(LaneConfig(socket=str(tmp_path / "s")), host)
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.connect(str(tmp_path / "s"))
+            descriptor = make_memory(4096)
+            socket.send_fds(sock, [wire.HELLO_BYTES.pack(wire.HELLO, wire.PROTOCOL, wire.MAGIC, 4096, 1, 0)], [descriptor])
+            os.close(descriptor)
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if not lane.connections and not lane.budget.used:
+                break
+    gc.collect()
+    assert not lane.connections and lane.budget.used == 0 and wrong == []
+    lane.stop_listening()
+    host.pool.close()
 
 
 async def test_places_are_bounded_and_one_process_gets_half(tmp_path):

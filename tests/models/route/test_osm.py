@@ -152,7 +152,7 @@ def test_hostile_blocks_are_refused(tmp_path: Path, data: bytes) -> None:
 @needs_data
 @pytest.mark.parametrize(("name", "first", "tolerance"), [("monaco.osm.gz", 1, 0.02), ("moscow.osm.gz", 0, 0.02)])
 def test_lengths_agree_with_graphhoppers_tests(tmp_path: Path, name: str, first: int, tolerance: float) -> None:
-    """Shortest ways of a car; the first of Monaco differs because GraphHopper shuts a service road that we drive."""
+    """Shortest ways of a car. The first of Monaco starts in a street that nobody can drive into: we leave it out."""
     expected = json.loads((DATA / "graphhopper_expected.json").read_text())[name]
     made = build_map(DATA / name, "van")
     router = Router(made)

@@ -109,7 +109,7 @@ def changes(case: str, engine: shortest_path.Engine, made: dict[str, np.ndarray]
         name = np.array([arc], np.int32)
         one.append(_once(engine.apply, name, closed))
         engine.apply(name, made["weights"][name])
-    table = np.empty((100, len(made["targets"])), np.uint32)
+    table = np.empty((len(made["sources"]), len(made["targets"])), np.uint32)
     tables = [_cpu(engine.matrix, made["sources"], made["targets"], table) / 1000 for _ in range(rounds)]
     peer = others.ask(do="changes", count=rounds)
     note = peer.get("error") or "CPU time of the one thread, ours and the peer's"

@@ -43,9 +43,11 @@ static const char* fault(View& g) {
         for (int e = g.up_first[v]; e < g.up_first[v + 1]; e++)
             if (g.up_depth[e] >= g.depth[v]) return "up_depth";
     }
+    std::vector<char> followed(g.arcs, 0);       // each arc follows one other: then every ring closes
     for (int a = 0; a < g.arcs; a++) {
         if (g.arc_slot[a] < -1 || g.arc_slot[a] >= 2 * (int64_t)g.m) return "arc_slot";
-        if (g.next_same[a] < 0 || g.next_same[a] >= g.arcs || g.arc_slot[g.next_same[a]] != g.arc_slot[a]) return "next_same";
+        if (g.next_same[a] < 0 || g.next_same[a] >= g.arcs || g.arc_slot[g.next_same[a]] != g.arc_slot[a] ||
+            followed[g.next_same[a]]++) return "next_same";
     }
     for (int64_t s = 0; s < 2 * (int64_t)g.m; s++)
         if (g.slot_arc[s] < -1 || g.slot_arc[s] >= g.arcs || (g.slot_arc[s] >= 0 && g.arc_slot[g.slot_arc[s]] != s))
@@ -63,17 +65,16 @@ struct Metric {
 
 constexpr uint32_t DETOUR = 0x80000000u;
 
-// The cheapest of the graph's arcs in a slot, weight above and its number below. The walk ends after `arcs` steps even if
-// a damaged ring never closes.
+// The cheapest of the graph's arcs in a slot, weight above and its number below.
 static inline uint64_t own(const View& g, const Metric& k, int64_t slot) {
     const int32_t first = g.slot_arc[slot];
     uint64_t best = (uint64_t)INF << 32;
     if (first < 0) return best;
     int32_t a = first;
-    for (int step = 0; step < g.arcs; step++) {
+    do {
         best = std::min(best, (uint64_t)k.input[a] << 32 | (uint32_t)a);
-        if ((a = g.next_same[a]) == first) break;
-    }
+        a = g.next_same[a];
+    } while (a != first);
     return best;
 }
 

@@ -157,6 +157,15 @@ def test_a_damaged_topology_is_refused(name: str, spoil: object) -> None:
         fast.Engine(topology, len(case["x"]), case["weights"])
 
 
+def test_a_ring_of_parallel_arcs_that_never_closes_is_refused() -> None:
+    ends = np.zeros(3, np.int32)
+    topology = fast.build(ends, ends + 1, np.arange(2.0), np.zeros(2))
+    assert sorted(topology["next_same"]) == [0, 1, 2] and len(set(topology["arc_slot"])) == 1
+    topology["next_same"] = np.array([1, 2, 1], np.int32)
+    with pytest.raises(ValueError, match="next_same"):
+        fast.Engine(topology, 2, np.ones(3, np.uint32))
+
+
 @pytest.mark.parametrize("wrong", [
     lambda e: e.distance(-1, 0), lambda e: e.distance(0, 117), lambda e: e.way(0, 10**6),
     lambda e: e.apply(np.array([-1], np.int32), np.array([1], np.uint32)),

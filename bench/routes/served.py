@@ -43,7 +43,7 @@ def run(options: Options) -> Iterator[Row]:
     made = made_city(options)
     network = with_topology(assemble(made["x"], made["y"], made["tail"], made["head"], made["weights"],
                                      np.maximum(made["weights"] // 80, 1), frame="plane", kinds=("street",)))
-    seconds = 10.0 if options.quick else 60.0
+    seconds = 4.0 if options.quick else 60.0
     asked = pairs(made, 20_000, True)
     with tempfile.TemporaryDirectory() as folder:
         save(network, Path(folder) / "city" / "1", "city")

@@ -131,7 +131,7 @@ def changing() -> Iterator[Row]:
     robots = tuple(Robot(f"r{i}", 0, capacity=(15,)) for i in range(8))
     matrix = table(router, places)
     problem = Problem(matrix, matrix, stops, robots, per_distance=0, per_duration=1)
-    plan = solve(problem, 2.0)
+    plan = solve(problem, 1.0)
     less = Plan(tuple(tuple(v for v in tour if v != 50) for tour in plan.tours), {50: "new"})
     took = []
     for _ in range(20):

@@ -114,6 +114,9 @@ def _network(path: Path, data: OsmData, profile: Profile, ways: list[Way], piece
     both = np.array([profile.directions(tags) for _, _, tags in ways])[of_way]
     tail, head, piece, forward = _directed(ends, both)
     kept = _connected(len(nodes), tail, head, length, piece, forward, dropped)
+    if not kept.any():
+        raise OsmError(f"{path} holds no two places between which {profile.name} can go there and back "
+                       f"({dict(dropped.most_common(5))}); take another file or another profile")
     tail, head, piece, forward = tail[kept], head[kept], piece[kept], forward[kept]
     used, renamed = np.unique(np.concatenate([tail, head]), return_inverse=True)
     tail, head = renamed.astype(np.int32)[:len(tail)], renamed.astype(np.int32)[len(tail):]

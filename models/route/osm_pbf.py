@@ -29,7 +29,7 @@ def read_pbf(path: Path, progress: Progress | None = None) -> OsmData:
                 _block(block, out, parts)
             if progress:
                 progress(part)
-    except (struct.error, zlib.error, IndexError, KeyError, ValueError, OverflowError) as error:
+    except (struct.error, zlib.error, LookupError, ValueError, TypeError, OverflowError) as error:  # TypeError: wrong wire type
         raise OsmError(f"cannot read {path} as OpenStreetMap PBF: {error}; the file is damaged or cut off: "
                        "download it again") from error
     if parts:

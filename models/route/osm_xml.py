@@ -31,10 +31,10 @@ def read_xml(path: Path, progress: Progress | None = None) -> OsmData:
                 if progress:
                     progress(min(raw.tell() / size, 1.0))
             reader.parser.Parse(b"", True)
-        except (expat.ExpatError, EOFError, OSError, zlib.error, ValueError, KeyError) as error:
+            return reader.data()
+        except (expat.ExpatError, EOFError, OSError, zlib.error, ValueError, KeyError, OverflowError) as error:
             raise OsmError(f"cannot read {path} as OpenStreetMap XML: {error!r}; the file is damaged or cut off: "
                            "download it again") from error
-    return reader.data()
 
 
 def _unpacked(raw: IO[bytes], suffix: str) -> Any:

@@ -1,5 +1,6 @@
 """Streets of OpenStreetMap become maps: one-ways, restrictions, barriers and islands; damaged files are refused."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -109,6 +110,12 @@ def test_swapped_coordinates_are_recognised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [
     "", "<osm>", "no map at all", '<osm><node id="x" lat="1" lon="2"/></osm>', '<osm><node id="1" lat="north" lon="2"/></osm>',
+    '<osm><node id="99999999999999999999" lat="1" lon="2"/></osm>',
+    '<osm><way id="1"><nd ref="99999999999999999999"/><tag k="highway" v="service"/></way></osm>',
+    '<osm><node id="1" lat="1" lon="1"/><node id="2" lat="1" lon="2"/><way id="1"><nd ref="1"/><nd ref="2"/>'
+    '<tag k="highway" v="service"/><tag k="oneway" v="yes"/></way></osm>',
+    '<osm><node id="1" lat="nan" lon="1"/><node id="2" lat="1" lon="999"/><way id="1"><nd ref="1"/><nd ref="2"/>'
+    '<tag k="highway" v="service"/></way></osm>',
     '<!DOCTYPE o [<!ENTITY a "aaaa">]><osm>&a;</osm>', "<osm></osm>",
 ])
 def test_what_is_no_map_is_refused(tmp_path: Path, text: str) -> None:
@@ -147,6 +154,29 @@ def test_hostile_blocks_are_refused(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(OsmError, match=r"bad\.osm\.pbf"):
         read_osm(path)
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["andorra.osm.pbf", "berlin-siegessaeule.osm.gz"])
+def test_flipped_bytes_are_refused_or_read(tmp_path: Path, name: str) -> None:
+    data, rng, path = (DATA / name).read_bytes(), np.random.default_rng(3), tmp_path / name
+    if name.endswith(".gz"):                       # past the checksum of gzip
+        data, path = gzip.decompress(data), tmp_path / "plain.osm"
+    for _ in range(25):
+        spoiled = bytearray(data)
+        for place in rng.integers(0, len(data), 3).tolist():
+            spoiled[place] ^= 1 << int(rng.integers(0, 8))
+        path.write_bytes(spoiled)
+        with contextlib.suppress(OsmError):
+            build_osm(path, read_profile("van"))
+
+
+def test_blocks_of_random_fields_are_refused(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(8), tmp_path / "bad.osm.pbf"
+    for _ in range(300):
+        path.write_bytes(blob(b"OSMData", rng.integers(0, 48, int(rng.integers(1, 40)), dtype=np.uint8).tobytes()))
+        with pytest.raises(OsmError):
+            build_osm(path, read_profile("van"))
 
 
 @needs_data

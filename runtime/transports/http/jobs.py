@@ -151,7 +151,7 @@ class Jobs:
         moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         if codec.remembers:
             self.history.add(f"{job}/{name}", Entry({**told, "at": moment}, thumbnail))
-        return reply(told, picture, {"X-Request-Id": ident})
+        return reply(told, picture, {"X-Request-Id": ident, "Server-Timing": server_timing(told["timings_ms"])})
 
     async def _answer(self, job: str, name: str, asked: Any, decode_ns: int) -> tuple[Served, Any]:
         """Ask the version that serves now; one that is just being replaced hands over to the next."""
@@ -194,6 +194,11 @@ def reply(told: Mapping[str, Any], picture: tuple[bytes, str] | None = None,
     short = {key: item[:HEADER_ITEMS] if isinstance(item, list) else item for key, item in told.items()}
     header = {"Aisle-Verdict": json.dumps(short, separators=(",", ":"))}    # json escapes all that is not ASCII
     return web.Response(body=picture[0], headers={**(headers or {}), **header}, content_type=picture[1])
+
+
+def server_timing(timings_ms: Mapping[str, float]) -> str:
+    """The stages as a browser's network panel shows them (W3C Server Timing)."""
+    return ", ".join(f"{stage};dur={value}" for stage, value in timings_ms.items())
 
 
 def shown(entry: Entry) -> dict[str, Any]:

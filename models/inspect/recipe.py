@@ -21,7 +21,7 @@ CODES = 64                      # int8 values a cell
 ARRAYS, REFERENCE = "recipe.npz", "reference.png"
 METHODS = ("neighbour", "gauss")
 MAX_ARRAY_BYTES = 1 << 30
-CANARY_TOLERANCE = 0.02         # share of the score: other machines round differently, other recipes are far off
+CANARY_TOLERANCE = 0.02         # of a usual part (1.0) or of the score: machines round differently; other recipes are far off
 
 
 @dataclass(frozen=True)

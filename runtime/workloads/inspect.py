@@ -79,7 +79,7 @@ def canary(recipe: Recipe) -> None:
         prepare(recipe.picture, recipe)
         return
     score = judge(prepare(recipe.picture, recipe), recipe).score
-    if abs(score - recipe.canary_score) > CANARY_TOLERANCE * max(recipe.canary_score, 1e-3):
+    if abs(score - recipe.canary_score) > CANARY_TOLERANCE * max(recipe.canary_score, 1.0):
         raise ValueError(f"inspector {recipe.name!r} version {recipe.version} scores its own reference picture {score:.4f}; "
                          f"expected {recipe.canary_score:.4f} as when it was taught; teach it again on this version of Aisle")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -18,30 +17,18 @@ from .client import drive, request_bytes
 from .footprint import pss_mb
 from .open_loop import Seen, drive_open
 from .report import Options, Row
-from .servers import Running, aisle, child, cores
+from .servers import Running, aisle, child, on_client_core, page_server
 
 SIZE, CHANNELS, LAYERS = 32, 128, 4       # some milliseconds on one core, as the models of a station take
 LOADS = (1.5, 3.0)
 PEER = "home-made aiohttp + ONNX Runtime"
-HOME_MADE = """
-import asyncio, sys, numpy as np, onnxruntime as ort, uvloop
-from aiohttp import web
+HOME_MADE = page_server("""
+import sys, numpy as np, onnxruntime as ort
 options = ort.SessionOptions()
 options.intra_op_num_threads = 1
 session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-async def infer(request):
-    image = np.frombuffer(await request.read(), np.float32).reshape(1, 3, int(sys.argv[2]), -1)
-    return web.Response(body=session.run(["scores"], {"image": image})[0].tobytes())
-async def main():
-    app = web.Application(client_max_size=1 << 30)
-    app.router.add_post("/infer", infer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print("http://127.0.0.1:%d" % runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-uvloop.run(main())
-"""
+""", "/infer", """image = np.frombuffer(await request.read(), np.float32).reshape(1, 3, int(sys.argv[2]), -1)
+    return web.Response(body=session.run(["scores"], {"image": image})[0].tobytes())""")
 
 
 def heavy_net(path: Path) -> None:
@@ -81,18 +68,12 @@ def peer_request() -> bytes:
 
 def run(options: Options) -> Iterable[Row]:
     """Capacity first, then the loads, ours and the peer's in turn."""
-    _, client_cores = cores()
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, client_cores)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "net" / "1" / "model.onnx"
-            path.parent.mkdir(parents=True)
-            heavy_net(path)
-            with aisle(Path(folder)) as ours, child([sys.executable, "-c", HOME_MADE, str(path), str(SIZE)], None) as peer:
-                yield from compare(options, ours, peer)
-    finally:
-        os.sched_setaffinity(0, own)
+    with on_client_core(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net" / "1" / "model.onnx"
+        path.parent.mkdir(parents=True)
+        heavy_net(path)
+        with aisle(Path(folder)) as ours, child([sys.executable, "-c", HOME_MADE, str(path), str(SIZE)], None) as peer:
+            yield from compare(options, ours, peer)
 
 
 def compare(options: Options, ours: Running, peer: Running) -> Iterable[Row]:

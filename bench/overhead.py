@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import tempfile
 import urllib.request
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from ..models.make.onnx_models import identity
 from .client import Load, drive, request_bytes
 from .report import Options, Row
-from .servers import aisle, cores, echo
+from .servers import aisle, echo, on_client_core
 
 PEER = "aiohttp + uvloop echo"
 
@@ -32,19 +31,13 @@ def identity_request(values: int) -> tuple[bytes, bytes]:
 
 def run(options: Options) -> Iterable[Row]:
     """Latency at 1 connection and throughput at 16, interleaved with the peer on the same core."""
-    _, client_cores = cores()
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, client_cores)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            (root / "identity" / "1").mkdir(parents=True)
-            identity(root / "identity" / "1" / "model.onnx", (16,), "float32")
-            with aisle(root) as ours, echo() as peer:
-                yield from compare(options, ours.port, peer.port)
-                yield published(ours.port)
-    finally:
-        os.sched_setaffinity(0, own)
+    with on_client_core(), tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "identity" / "1").mkdir(parents=True)
+        identity(root / "identity" / "1" / "model.onnx", (16,), "float32")
+        with aisle(root) as ours, echo() as peer:
+            yield from compare(options, ours.port, peer.port)
+            yield published(ours.port)
 
 
 def compare(options: Options, ours: int, peer: int) -> Iterable[Row]:

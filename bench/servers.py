@@ -15,14 +15,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ECHO = """
+
+def page_server(before: str, path: str, handler: str) -> str:
+    """The source of a home-made aiohttp + uvloop server: `handler` of (request) answers POSTs to `path`."""
+    return f"""
 import asyncio, uvloop
 from aiohttp import web
-async def echo(request):
-    return web.Response(body=await request.read(), content_type="application/octet-stream")
+{before}
+async def answer(request):
+    {handler}
 async def main():
     app = web.Application(client_max_size=1 << 30)
-    app.router.add_post("/echo", echo)
+    app.router.add_post({path!r}, answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -30,6 +34,9 @@ async def main():
     await asyncio.Event().wait()
 uvloop.run(main())
 """
+
+
+ECHO = page_server("", "/echo", 'return web.Response(body=await request.read(), content_type="application/octet-stream")')
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,17 @@ def cores() -> tuple[set[int], set[int]]:
     """
     have = sorted(os.sched_getaffinity(0))
     return ({have[0]}, {have[1]}) if len(have) > 1 else (set(have), set(have))
+
+
+@contextlib.contextmanager
+def on_client_core() -> Iterator[None]:
+    """This process runs on the client's core meanwhile."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores()[1])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 @contextlib.contextmanager

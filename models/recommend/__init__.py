@@ -1,0 +1,1 @@
+"""Recommending from what a visitor looked at: fitting on interactions, measuring, and what a fitted recommender is."""

@@ -1,0 +1,185 @@
+"""The catalogue at one moment: items by row with their columns, never changed once it is seen by a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from .item import Item, plain
+
+NO_STOCK = -1              # nobody counts this item
+NONE = np.empty(0, np.int32)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Row i of every array is item i, for as long as the process lives; a removed item is not `alive` and its row stays.
+
+    `alive`, `blocked` bool (n,); `price` float32 (n,), NaN where it is not said; `stock` int32 (n,), NO_STOCK where nobody
+    counts; `margin` float32 (n,); `category`, `brand` int32 (n,): places in `categories` and `brands` ("" is place 0).
+    """
+
+    version: int
+    items: Sequence[Item]
+    rows: Mapping[str, int]                       # id -> row, of removed items too
+    alive: np.ndarray
+    blocked: np.ndarray
+    price: np.ndarray
+    stock: np.ndarray
+    margin: np.ndarray
+    category: np.ndarray
+    brand: np.ndarray
+    categories: Sequence[str]
+    brands: Sequence[str]
+    facets: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)   # name -> value -> rows, int32 rising
+
+    def __len__(self) -> int:
+        """Rows, those of removed items too."""
+        return len(self.alive)
+
+    def row(self, ident: str) -> int | None:
+        """The row of an item that is sold now, else None."""
+        row = self.rows.get(ident)
+        return None if row is None or row >= len(self.alive) or not self.alive[row] else row
+
+    def having(self, name: str, value: str | float) -> np.ndarray:
+        """The rows with that value of an attribute, int32, rising; removed items among them."""
+        return self.facets.get(name, {}).get(plain(value), NONE)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """An attribute as numbers, float32 (n,), NaN where it is missing or a text."""
+        found = np.full(len(self), np.nan, np.float32)
+        for rows in self.facets.get(name, {}).values():
+            value = self.items[rows[0]].attributes.get(name) if len(rows) else None
+            if isinstance(value, float):
+                found[rows] = value
+        return found
+
+    def below(self, path: str) -> np.ndarray:
+        """Which places of `categories` are `path` or lie below it, bool."""
+        return np.array([one == path or one.startswith(path + "/") for one in self.categories], bool)
+
+
+EMPTY = Snapshot(0, (), MappingProxyType({}), np.zeros(0, bool), np.zeros(0, bool), np.zeros(0, np.float32),
+                 np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32), ("",), ("",))
+
+
+class Draft:
+    """A snapshot being made of another: copies what it changes, leaves what it does not."""
+
+    def __init__(self, old: Snapshot) -> None:
+        self.old = old
+        self.items = list(old.items)
+        self.rows = dict(old.rows)
+        self.alive = list_of(old.alive)
+        self.touched: list[int] = []              # rows put or removed, in order
+        self.told: set[int] = set()               # of these, rows whose texts or facets differ
+
+    def put(self, item: Item) -> int:
+        """Add an item or replace the one with its id; its row."""
+        row = self.rows.get(item.id)
+        if row is None:
+            row = self.rows[item.id] = len(self.items)
+            self.items.append(item)
+            self.alive.append(True)
+            self.told.add(row)
+        else:
+            if not self.alive[row] or texts(self.items[row]) != texts(item):
+                self.told.add(row)
+            self.items[row], self.alive[row] = item, True
+        self.touched.append(row)
+        return row
+
+    def remove(self, ident: str) -> int:
+        """Take an item out of the shop; its row."""
+        row = self.rows[ident]
+        self.alive[row] = False
+        self.touched.append(row)
+        self.told.add(row)
+        return row
+
+    def changed(self) -> np.ndarray:
+        """The rows touched, int32, rising."""
+        return np.unique(np.array(self.touched, np.int32))
+
+    def done(self, version: int) -> Snapshot:
+        """The snapshot. What it holds is shared with nobody who writes."""
+        old, rows = self.old, self.changed()
+        changed = [self.items[row] for row in rows.tolist()]
+        categories, category = codes(old.categories, old.category, rows, [i.category for i in changed], len(self.items))
+        brands, brand = codes(old.brands, old.brand, rows, [i.brand for i in changed], len(self.items))
+        price = grown(old.price, rows, [np.nan if i.price is None else i.price for i in changed], len(self.items))
+        stock = grown(old.stock, rows, [NO_STOCK if i.stock is None else i.stock for i in changed], len(self.items))
+        return Snapshot(
+            version, self.items, self.rows, frozen(np.array(self.alive, bool)),
+            grown(old.blocked, rows, [i.blocked for i in changed], len(self.items)), price, stock,
+            grown(old.margin, rows, [i.margin for i in changed], len(self.items)), category, brand, categories, brands,
+            facets_after(old, self.told, self.items))
+
+
+def texts(item: Item) -> tuple[object, ...]:
+    """All of an item that is looked for by words or facets."""
+    return item.title, item.text, item.category, item.brand, dict(item.attributes)
+
+
+def list_of(array: np.ndarray) -> list[bool]:
+    """A column as a list that can grow."""
+    made: list[bool] = array.tolist()
+    return made
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """The array, which nobody can write to any more."""
+    array.flags.writeable = False
+    return array
+
+
+def grown(column: np.ndarray, rows: np.ndarray, values: Iterable[object], size: int) -> np.ndarray:
+    """A copy of a column with `size` rows, and new values in some."""
+    made = np.zeros(size, column.dtype)
+    made[:len(column)] = column
+    made[rows] = np.array(list(values), column.dtype)
+    return frozen(made)
+
+
+def codes(names: Sequence[str], column: np.ndarray, rows: np.ndarray, values: Sequence[str],
+          size: int) -> tuple[Sequence[str], np.ndarray]:
+    """Names and the column of their places, with new names at the end."""
+    place = {name: i for i, name in enumerate(names)}
+    for value in values:
+        place.setdefault(value, len(place))
+    return tuple(place), grown(column, rows, [place[value] for value in values], size)
+
+
+def facets_after(old: Snapshot, told: set[int], items: Sequence[Item]) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """The facets with those of some rows made anew; lists that no row touches are shared with the old snapshot."""
+    if not told:
+        return old.facets
+    gone: dict[tuple[str, str], set[int]] = {}
+    come: dict[tuple[str, str], list[int]] = {}
+    for row in sorted(told):
+        if row < len(old):
+            for key in facet_keys(old.items[row]):
+                gone.setdefault(key, set()).add(row)
+        for key in facet_keys(items[row]):
+            come.setdefault(key, []).append(row)
+    made = {name: dict(values) for name, values in old.facets.items()}
+    for key in gone.keys() | come.keys():
+        values = made.setdefault(key[0], {})
+        rows = values.get(key[1], NONE)
+        if key in gone:
+            rows = rows[~np.isin(rows, list(gone[key]))]
+        rows = np.union1d(rows, np.array(come.get(key, ()), np.int32)).astype(np.int32)
+        if len(rows):
+            values[key[1]] = frozen(rows)
+        else:
+            values.pop(key[1], None)
+    return {name: values for name, values in made.items() if values}
+
+
+def facet_keys(item: Item) -> list[tuple[str, str]]:
+    """(name, value) of every attribute."""
+    return [(name, value) for name in item.attributes for value in item.values(name)]

@@ -7,19 +7,35 @@ from typing import Any, TypeVar
 
 from .batcher import Batcher, Fill, Read
 from .deadline import left_us
-from .errors import Failed
+from .errors import Failed, NotFound
 from .pool import Pool
 
 T = TypeVar("T")
 
 
 class Engine:
-    """What one loaded bundle offers to its workload: its asset, its models by role, and the pool."""
+    """What one loaded bundle offers to its workload: its asset, its models by role, the pool, and the other stations."""
 
-    def __init__(self, asset: Any, batchers: Mapping[str, Batcher], pool: Pool) -> None:
+    def __init__(self, asset: Any, batchers: Mapping[str, Batcher], pool: Pool,
+                 stations: Callable[[str, str], Engine] | None = None) -> None:
         self.asset = asset
         self._batchers = batchers
         self._pool = pool
+        self._stations = stations
+
+    def station(self, job: str, name: str = "") -> Engine:
+        """The engine of another station of this server, as it serves now; without a name the only one of that job.
+
+        NotFound where there is none, or where several could be meant.
+        """
+        if self._stations is None:
+            raise NotFound(f"there is no station for {job} here; this engine stands alone")
+        return self._stations(job, name)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that have a model."""
+        return tuple(self._batchers)
 
     async def infer(self, role: str, fill: Fill, read: Read, *, timeout_us: int = 0, priority: int = 0) -> Any:
         """Run one row of the model bound to `role`; `fill` and `read` get views of that row.

@@ -94,6 +94,16 @@ class Repository:
         return [m.versions[v] for _, m in sorted(self.models.items())
                 for v in sorted(m.versions, key=version_order)]
 
+    def _engine_of(self, job: str, name: str) -> Engine:
+        """What `Engine.station` gives."""
+        newest = {s.name: s for s in self.served() if s.job == job}
+        if len(newest) != 1 and not name:
+            raise NotFound(f"{len(newest)} stations answer {job}; expected one, or a name: they are {', '.join(newest) or 'none'}")
+        found = newest.get(name) if name else next(iter(newest.values()))
+        if found is None:
+            raise NotFound(f"there is no {job} station {name!r}; the stations are {', '.join(newest) or 'none'}")
+        return found.engine
+
     def index(self, ready: bool = False) -> list[dict[str, str]]:
         """The repository index of OIP: name, version, state, reason of every model known."""
         items: list[dict[str, str]] = []
@@ -254,7 +264,8 @@ class Repository:
         if opened.sessions:              # a job counts its own requests, its backbone's runs are counted apart
             batcher = Batcher(opened.sessions, bundle.name, Stats() if opened.job else stats, limits=self.limits,
                               policy=bundle.queue, shares=self.shares)
-        engine = Engine(opened.asset, {"backbone": batcher} if batcher and opened.job else {}, self.pool)
+        engine = Engine(opened.asset, {"backbone": batcher} if batcher and opened.job else {}, self.pool,
+                        self._engine_of)
         return Served(bundle, backend=opened.backend, precision=opened.precision,
                       batcher=None if opened.job else batcher, engine=engine, stats=stats, job=opened.job,
                       workload=opened.workload, decode=self.decode, owned=(batcher,) if batcher else ())

@@ -97,11 +97,12 @@ class Repository:
     def _engine_of(self, job: str, name: str) -> Engine:
         """What `Engine.station` gives."""
         newest = {s.name: s for s in self.served() if s.job == job}
+        names = ", ".join(newest) or "none"
         if len(newest) != 1 and not name:
-            raise NotFound(f"{len(newest)} stations answer {job}; expected one, or a name: they are {', '.join(newest) or 'none'}")
+            raise NotFound(f"{len(newest)} stations answer {job}; expected one, or a name: they are {names}")
         found = newest.get(name) if name else next(iter(newest.values()))
         if found is None:
-            raise NotFound(f"there is no {job} station {name!r}; the stations are {', '.join(newest) or 'none'}")
+            raise NotFound(f"there is no {job} station {name!r}; the stations are {names}")
         return found.engine
 
     def index(self, ready: bool = False) -> list[dict[str, str]]:

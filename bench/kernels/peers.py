@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,19 +53,27 @@ def faiss_us(kind: str, rows: int, depth: int, queries: int, k: int, seconds: fl
 
 @contextmanager
 def one_thread() -> Iterator[bool]:
-    """NumPy's OpenBLAS on one thread inside; gives False where its switch is not found (several threads may run then)."""
-    libraries = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "openblas" in line}
-    for path in libraries:
-        library = ctypes.CDLL(path)
-        for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("", ""), ("scipy_", "")):
-            switch = getattr(library, f"{prefix}openblas_set_num_threads{suffix}", None)
-            count = getattr(library, f"{prefix}openblas_get_num_threads{suffix}", None)
-            if switch is not None and count is not None:
-                before = count()
-                switch(1)
-                try:
-                    yield True
-                finally:
-                    switch(before)
-                return
-    yield False
+    """Every OpenBLAS of this process (NumPy's, OpenCV's) on one thread inside; gives False where none could be switched."""
+    switched = [found for path in sorted(_libraries()) if (found := _switch(ctypes.CDLL(path))) is not None]
+    before = [count() for _, count in switched]
+    for switch, _ in switched:
+        switch(1)
+    try:
+        yield bool(switched)
+    finally:
+        for (switch, _), threads in zip(switched, before, strict=True):
+            switch(threads)
+
+
+def _libraries() -> set[str]:
+    return {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "openblas" in line}
+
+
+def _switch(library: ctypes.CDLL) -> tuple[Callable[[int], object], Callable[[], int]] | None:
+    """What sets and tells the threads of an OpenBLAS, under whichever name it was built."""
+    for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("", ""), ("scipy_", "")):
+        switch = getattr(library, f"{prefix}openblas_set_num_threads{suffix}", None)
+        count = getattr(library, f"{prefix}openblas_get_num_threads{suffix}", None)
+        if switch is not None and count is not None:
+            return switch, count
+    return None

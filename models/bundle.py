@@ -57,6 +57,25 @@ class QueuePolicy:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What was measured of one way to run a bundle (see runtime/ways.py): a row of its accuracy-latency table.
+
+    Times are of one row. Errors are against the FP32 file, as shares of the span of its outputs; `agreement` is the
+    share of held-out samples with the same verdict. None is: not measured. `on` names the machine.
+    """
+
+    backend: str
+    precision: str
+    on: str = ""
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    memory_mb: float | None = None
+    agreement: float | None = None
+    max_error: float | None = None
+    mean_error: float | None = None
+
+
+@dataclass(frozen=True)
 class Bundle:
     """One version of one model: what it takes and gives, its files, its numbers.
 
@@ -79,6 +98,7 @@ class Bundle:
     licence: str = ""
     canary: str | None = None
     queue: QueuePolicy = QueuePolicy()
+    variants: tuple[Variant, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)   # what config.pbtxt said beyond the above
 
     def path(self, relative: str) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .bundle import DTYPES, Bundle, BundleError, QueuePolicy, TensorSpec
+from .bundle import DTYPES, Bundle, BundleError, QueuePolicy, TensorSpec, Variant
 from .toml_text import toml_text
 
 FILE_NAME = "bundle.toml"
@@ -89,6 +89,8 @@ def _tables(bundle: Bundle) -> dict[str, Any]:
     top["outputs"] = [_tensor_table(spec) for spec in bundle.outputs]
     top["queue"] = {f.name: getattr(bundle.queue, f.name) for f in fields(QueuePolicy)
                     if getattr(bundle.queue, f.name) != f.default}
+    top["variants"] = [{f.name: getattr(variant, f.name) for f in fields(Variant)
+                        if getattr(variant, f.name) not in (None, "")} for variant in bundle.variants]
     top["params"] = dict(bundle.params)
     top["sha256"] = dict(bundle.sha256)
     return {key: value for key, value in top.items() if value not in ([], {})}
@@ -199,6 +201,14 @@ def _number(low: int, high: int) -> Check:
     return check
 
 
+def _real(low: float, high: float) -> Check:
+    def check(value: Any, place: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise _Wrong(f"a number from {low:g} to {high:g}")
+        return float(value)
+    return check
+
+
 def inside_path(value: Any, place: str = "") -> str:
     """`value` as a path inside a bundle; anything that could leave it is refused before the disk is touched."""
     good = isinstance(value, str) and 0 < len(value) <= 1024 and "\\" not in value and value.isprintable()
@@ -253,6 +263,10 @@ def _files(value: Any, place: str) -> dict[tuple[str, str], str]:
     return {(entry["backend"], entry["precision"]): entry["path"] for entry in entries}
 
 
+def _variants(value: Any, place: str) -> tuple[Variant, ...]:
+    return tuple(Variant(**entry) for entry in _entries(value, place, _VARIANT, ("backend", "precision")))
+
+
 def _queue(value: Any, place: str) -> QueuePolicy:
     mistakes: list[str] = []
     values = _take(value, _QUEUE, place, mistakes)
@@ -287,6 +301,11 @@ _TENSOR = {
     "labels": (_labels, ()),
 }
 _FILE = {"backend": (_name, _REQUIRED), "precision": (_name, _REQUIRED), "path": (inside_path, _REQUIRED)}
+_VARIANT = {
+    "backend": (_name, _REQUIRED), "precision": (_name, _REQUIRED), "on": (_text, ""),
+    "p50_ms": (_real(0, 1e9), None), "p99_ms": (_real(0, 1e9), None), "memory_mb": (_real(0, 1e9), None),
+    "agreement": (_real(0, 1), None), "max_error": (_real(0, 1e30), None), "mean_error": (_real(0, 1e30), None),
+}
 _MICROSECONDS = _number(0, 2**53)
 _QUEUE = {
     "wait_us": (_MICROSECONDS, 0),
@@ -312,6 +331,7 @@ _TOP: dict[str, tuple[Check, Any]] = {
     "inputs": (_tensors, ()),
     "outputs": (_tensors, ()),
     "queue": (_queue, QueuePolicy()),
+    "variants": (_variants, ()),
     "params": (_params, {}),
     "sha256": (_digests, {}),
 }

@@ -17,66 +17,69 @@ from ..models.bundle import Bundle, BundleError, verify
 from .backends import Backend, FreeSession, Session, make_backend
 from .backends.tensors import zero
 from .served import is_free
+from .ways import Way, narrowed, usable
 from .workloads import BUNDLE_ROLES, make_workload
 
 log = logging.getLogger("aisle.loading")
+# How far a canary's answer may be off in a precision that is not the stored one's, as a share of the output's span.
+LOOSE = {"fp16": 0.01, "bf16": 0.03, "int8": 0.1}
+
+
+@dataclass
+class Rung:
+    """One way that was opened, with one session an instance."""
+
+    way: Way
+    sessions: tuple[Session | FreeSession, ...]
 
 
 @dataclass
 class Opened:
-    """What loading made; the repository puts one queue in front of the sessions."""
+    """What loading made; the repository puts one queue in front of the sessions of each rung."""
 
     bundle: Bundle
-    backend: str
-    precision: str
-    sessions: tuple[Session | FreeSession, ...] = ()     # one an instance
+    rungs: tuple[Rung, ...] = ()     # the device's preferred way first; more only where variants are asked for
     job: str | None = None
     workload: ModuleType | None = None
     asset: Any = None
 
+    @property
+    def backend(self) -> str:
+        """Of the preferred way; empty for a job without a network."""
+        return self.rungs[0].way.backend if self.rungs else ""
+
+    @property
+    def precision(self) -> str:
+        """Of the preferred way."""
+        return self.rungs[0].way.precision if self.rungs else ""
+
+    @property
+    def sessions(self) -> tuple[Session | FreeSession, ...]:
+        """Of the preferred way."""
+        return self.rungs[0].sessions if self.rungs else ()
+
     def close(self) -> None:
         """Give the sessions' memory back."""
-        for session in self.sessions:
-            session.close()
+        for rung in self.rungs:
+            for session in rung.sessions:
+                session.close()
 
 
-def choose(bundle: Bundle, device: DeviceProfile) -> tuple[str, str]:
-    """The first (backend, precision) in the device's order that the bundle has and this machine can run."""
-    reasons = []
-    order = [*device.backends, *(b for b, _ in bundle.files if b not in device.backends)]
-    for backend in dict.fromkeys(order):
-        have = [p for b, p in bundle.files if b == backend]
-        if not have:
-            continue
-        missing = make_backend(backend).missing()
-        if missing:
-            reasons.append(missing)
-            continue
-        precision = next((p for p in device.precisions if p in have), have[0])
-        return backend, precision
-    raise BundleError(f"no file of bundle '{bundle.name}' can run on this machine: it has "
-                      f"{sorted(bundle.files) or 'no files'}; {' '.join(reasons) or 'no backend for them is known'}")
-
-
-def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None) -> Opened:
+def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None, *, every: bool = False) -> Opened:
     """Load one bundle to the point where it has answered. Raises BundleError with a sentence.
 
     `state` is the folder where a job that remembers (a workload with `restore`) finds and keeps what it was told.
+    With `every` all ways that this machine can go are opened beside the preferred one, for choosing by deadline or heat.
     """
     verify(bundle)
     job = BUNDLE_ROLES.get(bundle.role)
-    opened = Opened(bundle, "", "")
+    opened = Opened(bundle)
     if bundle.files:
-        name, precision = choose(bundle, device)
-        backend = make_backend(name)
-        chosen = backend.describe(narrowed(bundle, name, precision))
-        opened = Opened(chosen, name, precision, open_sessions(backend, chosen, device))
+        opened = open_rungs(bundle, device, every)
     elif job is None:
         raise BundleError(f"bundle '{bundle.name}' names no model file and its role '{bundle.role}' is no job; "
                           f"expected [[files]] or one of the roles {sorted(BUNDLE_ROLES)}")
     try:
-        for session in opened.sessions:
-            warm_up(session, opened.bundle)
         if job is not None:
             opened.job, opened.workload = job, make_workload(job)
             opened.asset = opened.workload.load(opened.bundle)
@@ -93,9 +96,45 @@ def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None
     return opened
 
 
-def narrowed(bundle: Bundle, backend: str, precision: str) -> Bundle:
-    """The bundle with only the chosen file."""
-    return replace(bundle, files={(backend, precision): bundle.files[backend, precision]})
+def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
+    """Open the preferred way, or every way; one that is not the preferred and does not open is said and left out."""
+    found, passed_over = usable(bundle, device)
+    for backend, why in passed_over.items():
+        log.warning("model '%s' version %s does not run by %s, which device '%s' prefers: %s", bundle.name, bundle.version,
+                    backend, device.name, why)
+    described, first = open_way(bundle, found[0], device)
+    rungs = [first]
+    for way in found[1:] if every else ():
+        try:
+            other, rung = open_way(bundle, way, device)
+        except BundleError as error:
+            log.warning("model '%s' version %s is not offered as %s: %s", bundle.name, bundle.version, way.name, error)
+            continue
+        if (other.inputs, other.outputs, other.max_batch) != (described.inputs, described.outputs, described.max_batch):
+            log.warning("model '%s' version %s is not offered as %s: its tensors are not those of %s", bundle.name,
+                        bundle.version, way.name, first.way.name)
+            Opened(other, (rung,)).close()
+            continue
+        rungs.append(rung)
+    return Opened(described, tuple(rungs))
+
+
+def open_way(bundle: Bundle, way: Way, device: DeviceProfile) -> tuple[Bundle, Rung]:
+    """The bundle as its file describes it, and sessions that have answered zeros and the canary."""
+    backend = make_backend(way.backend)
+    chosen = backend.describe(narrowed(bundle, way))
+    rung = Rung(way, open_sessions(backend, chosen, device))
+    try:
+        for session in rung.sessions:
+            warm_up(session, chosen, way)
+    except (ValueError, KeyError) as error:
+        Opened(chosen, (rung,)).close()
+        raise error if isinstance(error, BundleError) else BundleError(
+            f"bundle '{bundle.name}' version {bundle.version}: {error}") from error
+    except BaseException:
+        Opened(chosen, (rung,)).close()
+        raise
+    return chosen, rung
 
 
 def open_sessions(backend: Backend, bundle: Bundle, device: DeviceProfile) -> tuple[Session | FreeSession, ...]:
@@ -114,7 +153,7 @@ def open_sessions(backend: Backend, bundle: Bundle, device: DeviceProfile) -> tu
     return tuple(opened)
 
 
-def warm_up(session: Session | FreeSession, bundle: Bundle) -> None:
+def warm_up(session: Session | FreeSession, bundle: Bundle, way: Way) -> None:
     """Run once on zeros, so that the first request is not the slow one, and then the bundle's canary."""
     if isinstance(session, Session) and not is_free(session):
         for array in session.rows(0, 1).values():
@@ -128,10 +167,10 @@ def warm_up(session: Session | FreeSession, bundle: Bundle) -> None:
     except Exception as error:  # noqa: BLE001 - zeros need not be legal input; only a canary is binding
         log.warning("model '%s' version %s could not be warmed up with zeros: %s", bundle.name, bundle.version, error)
     if bundle.canary and bundle.role not in BUNDLE_ROLES:
-        ask_canary(session, bundle, bundle.path(bundle.canary))
+        ask_canary(session, bundle, bundle.path(bundle.canary), way)
 
 
-def ask_canary(session: Session | FreeSession, bundle: Bundle, path: Path) -> None:
+def ask_canary(session: Session | FreeSession, bundle: Bundle, path: Path, way: Way) -> None:
     """Stored inputs must give the stored outputs (npz: `in:NAME` and `out:NAME`; one row where static)."""
     with np.load(path, allow_pickle=False) as stored:
         inputs = {k[3:]: stored[k] for k in stored.files if k.startswith("in:")}
@@ -144,8 +183,28 @@ def ask_canary(session: Session | FreeSession, bundle: Bundle, path: Path) -> No
         got = {name: row[name] for name in wanted}
     else:
         got = session.run(inputs, list(wanted))  # type: ignore[call-arg, arg-type, assignment]
-    rtol = float(bundle.params.get("canary_tolerance", 1e-3))
+    strict = float(bundle.params.get("canary_tolerance", 1e-3))
+    loose = looseness(way)
     for name, expected in wanted.items():
-        if expected.shape != np.shape(got[name]) or not np.allclose(got[name], expected, rtol=rtol, atol=rtol):
-            raise BundleError(f"model '{bundle.name}' version {bundle.version} does not answer its canary: output "
-                              f"'{name}' differs from the stored one by more than {rtol}; it is not put into service")
+        if expected.shape != np.shape(got[name]) or not near(got[name], expected, strict, loose):
+            raise BundleError(f"model '{bundle.name}' version {bundle.version} does not answer its canary as {way.name}: "
+                              f"output '{name}' differs from the stored one by more than {max(strict, loose):g}; it is not "
+                              "put into service")
+
+
+def looseness(way: Way) -> float:
+    """How far the outputs of a way may be off from FP32, as a share of their span: what was measured counts double."""
+    if way.precision not in LOOSE:
+        return 0.0
+    seen = way.measured.max_error if way.measured and way.measured.max_error is not None else 0.0
+    return max(LOOSE[way.precision], 2 * seen)
+
+
+def near(got: Any, expected: np.ndarray, strict: float, loose: float) -> bool:
+    """True where every value is within `strict` of itself and of 1, or within `loose` of the span of all."""
+    if np.allclose(got, expected, rtol=strict, atol=strict):
+        return True
+    if not loose or not expected.size or expected.dtype.kind not in "fiu":
+        return False
+    span = float(expected.max()) - float(expected.min())
+    return bool(np.abs(np.asarray(got, np.float64) - expected).max() <= loose * span)

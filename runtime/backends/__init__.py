@@ -72,6 +72,14 @@ BACKENDS = {
 }
 
 
+# Which kinds of files a backend runs, the best first; without an entry only those under its own name.
+TAKES: dict[str, tuple[str, ...]] = {"openvino": ("openvino", "onnx"), "tensorrt": ("tensorrt", "onnx")}
+# What a backend runs in another precision than the file has: (backend, precision) -> the file's precision.
+CASTS: dict[tuple[str, str], str] = {("openvino", "bf16"): "fp32"}
+# (backend, kind, precision) of files that a backend cannot run: TensorRT takes no asymmetric INT8.
+REFUSED: frozenset[tuple[str, str, str]] = frozenset({("tensorrt", "onnx", "int8")})
+
+
 def make_backend(name: str) -> Backend:
     """The backend of that name; its library is imported only now."""
     if name not in BACKENDS:

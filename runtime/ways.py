@@ -1,0 +1,70 @@
+"""The ways of running a bundle on a device: which backend, in which precision, from which of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..edge_devices.profile import DeviceProfile
+from ..models.bundle import Bundle, BundleError, Variant
+from .backends import BACKENDS, CASTS, REFUSED, TAKES, make_backend
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a bundle; `file` is the key of its file, `measured` what the bundle's table says of this way."""
+
+    backend: str
+    precision: str
+    file: tuple[str, str]
+    measured: Variant | None = None
+
+    @property
+    def name(self) -> str:
+        """As answers and metrics call it: "onnx int8"."""
+        return f"{self.backend} {self.precision}"
+
+
+def file_for(bundle: Bundle, backend: str, precision: str) -> tuple[str, str] | None:
+    """The key of the file by which `backend` runs the bundle in `precision`; None where there is none."""
+    for kind in TAKES.get(backend, (backend,)):
+        for stored in (precision, CASTS.get((backend, precision))):
+            if stored and (kind, stored) in bundle.files and (backend, kind, stored) not in REFUSED:
+                return kind, stored
+    return None
+
+
+def ways(bundle: Bundle, device: DeviceProfile) -> list[Way]:
+    """Every way, the device's preferred first. Backends of the profile come before others that the bundle has files for."""
+    measured = {(v.backend, v.precision): v for v in bundle.variants}
+    backends = dict.fromkeys([*device.backends, *(b for b, _ in bundle.files if b in BACKENDS)])
+    precisions = dict.fromkeys([*device.precisions, *(p for _, p in bundle.files)])
+    found = []
+    for backend in backends:
+        for precision in precisions:
+            file = file_for(bundle, backend, precision)
+            if file is not None:
+                found.append(Way(backend, precision, file, measured.get((backend, precision))))
+    return found
+
+
+def usable(bundle: Bundle, device: DeviceProfile) -> tuple[list[Way], dict[str, str]]:
+    """The ways that this machine can go, preferred first; and why each backend that was passed over cannot be used."""
+    kept: list[Way] = []
+    missing: dict[str, str] = {}
+    for way in ways(bundle, device):
+        if way.backend not in missing:
+            why = make_backend(way.backend).missing()
+            if why is None:
+                kept.append(way)
+            else:
+                missing[way.backend] = why
+    if not kept:
+        reasons = " ".join(missing.values()) or "no backend for them is known"
+        raise BundleError(f"no file of bundle '{bundle.name}' can run on this machine: it has "
+                          f"{sorted(bundle.files) or 'no files'}; {reasons}")
+    return kept, missing
+
+
+def narrowed(bundle: Bundle, way: Way) -> Bundle:
+    """The bundle with only the file of that way, as the backend looks for it."""
+    return replace(bundle, files={(way.backend, way.precision): bundle.files[way.file]})

@@ -66,4 +66,4 @@ def test_a_backend_that_is_missing_is_passed_over_with_its_reason(monkeypatch):
     kept, missing = usable(bundle(*FULL), device)
     assert names(kept) == ["onnx int8", "onnx fp32"] and missing["openvino"] == "it is gone."
     with pytest.raises(BundleError, match="it is gone"):
-        usable(bundle(("tensorrt", "int8")), device)
+        usable(bundle(("openvino", "int8")), device)

@@ -38,7 +38,7 @@ def results(case: Case, arguments: dict[str, Any]) -> list[np.ndarray]:
     given = case.call(**arguments)
     out = arguments.get("out", ())
     values = [v for v in (*(out if isinstance(out, tuple) else (out,)), given) if v is not None]
-    return [v.host() if isinstance(v, _cuda.DeviceArray) else np.asarray(v) for v in values]
+    return [v.host() if isinstance(v, _cuda.DeviceArray) else np.atleast_1d(v) for v in values]
 
 
 def truth(case: Case) -> list[np.ndarray]:

@@ -34,6 +34,9 @@ MEANINGS = {
 }
 
 
+MOST_BLOCKS = 65_535      # of a grid along y and z
+
+
 class CudaError(RuntimeError):
     """A call into CUDA failed. `sticky`: the context is lost, every later call fails too, the process must end."""
 
@@ -169,8 +172,8 @@ class DeviceArray:
 
     def __init__(self, shape: Sequence[int], dtype: Any) -> None:
         self.shape, self.dtype = tuple(int(n) for n in shape), np.dtype(dtype)
-        self.ndim = len(self.shape)
-        self.nbytes = math.prod(self.shape) * self.dtype.itemsize
+        self.ndim, self.size = len(self.shape), math.prod(self.shape)
+        self.nbytes = self.size * self.dtype.itemsize
         self.address, self._owner = driver().allocate(self.nbytes)
 
     @classmethod
@@ -253,6 +256,9 @@ def launch(package: str, kernel: str, size: Sequence[int], layout: str, *argumen
     x, y, z = (*size, 1, 1)[:3]
     threads = block or ((256, 1, 1) if y == 1 else (32, 8, 1))
     grid = tuple(-(-n // t) for n, t in zip((x, y, z), threads, strict=True))
+    if max(grid[1:]) > MOST_BLOCKS:
+        raise ValueError(f"expected at most {MOST_BLOCKS * threads[1]} rows and {MOST_BLOCKS} layers, got {y} and {z} - at "
+                         f"the arrays of {kernel}, which are on the device; split them")
     plain = [a.address if isinstance(a, DeviceArray) else 0 if a is None else a for a in arguments]
     driver().launch(package, kernel, grid, threads, layout, plain)   # type: ignore[arg-type]
 

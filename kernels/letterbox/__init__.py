@@ -88,15 +88,18 @@ def warp(image: np.ndarray, matrix: np.ndarray, *, out: np.ndarray, scale: Seque
     """Write the region of `image` that `matrix` points to into `out`, as `letterbox` writes it.
 
     `image` uint8 (h, w, 3) or, for gray, (h, w); `matrix` float64 (3, 3) takes an output pixel (x, y, 1) to the
-    picture's pixel, both counted from the middle of the first one (OpenCV's WARP_INVERSE_MAP). Bilinear; where the
-    region is larger than the output, the mean of up to 8 x 8 samples a pixel; outside the picture is `pad`. A matrix
-    that divides by 0 within the output gives `pad` there. The other arguments are those of `letterbox`.
+    picture's pixel, both counted from the middle of the first one (OpenCV's WARP_INVERSE_MAP), and may
+    lie in host memory where the picture is on a device. Bilinear; where the region is larger than the output, the mean of
+    up to 8 x 8 samples a pixel; outside the picture is `pad`. A matrix that divides by 0 within the output gives `pad`
+    there. The other arguments are those of `letterbox`.
     """
-    gray = isinstance(image, np.ndarray) and image.ndim == 2
+    gray = _check.is_array(image) and image.ndim == 2
     _check.array(image, "image", "uint8", ("h", "w") if gray else ("h", "w", 3))
     _check.array(matrix, "matrix", "float64", (3, 3))
     target = _target(image, out, layout, pad, swap, gray=gray)
-    _check.apart(out, "out", matrix=matrix)
+    matrix = _check.host(matrix)
+    if isinstance(out, np.ndarray):
+        _check.apart(out, "out", matrix=matrix)
     if max(*image.shape, target.height, target.width) > MAX_SIDE:
         raise ValueError(f"expected sides of at most {MAX_SIDE}, got {image.shape} to {out.shape} - at `image`")
     if not np.abs(matrix).max() <= 1e12:

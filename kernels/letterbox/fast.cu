@@ -76,7 +76,20 @@ static __device__ void put(void* out, int dtype, long long at, float value) {
     else ((uint8_t*)out)[at] = (uint8_t)__float2int_rn(bounded(value));
 }
 
-// pixels 0 colour, 1 gray, 2 NV12, 3 YUYV; dtype 0 float32, 1 float16, 2 int8, 3 uint8; layout 0 CHW, 1 HWC.
+// What an output is: its size, channels and layout (0 CHW, 1 HWC), dtype (0 float32, 1 float16, 2 int8, 3 uint8).
+struct Target {
+    void* out;
+    int h, w, channels, layout, swap, dtype;
+};
+
+// Normalise an output pixel's three values and write them.
+static __device__ void put_pixel(const Target& t, int x, int y, const float* c, const float* factor, const float* offset) {
+    const long long area = (long long)t.h * t.w, at = (long long)y * t.w + x;
+    for (int k = 0; k < t.channels; k++)
+        put(t.out, t.dtype, t.layout ? at * t.channels + k : k * area + at, c[t.swap ? 2 - k : k] * factor[k] + offset[k]);
+}
+
+// pixels 0 colour, 1 gray, 2 NV12, 3 YUYV.
 extern "C" __global__ void letterbox(const uint8_t* image, int height, int width, int pixels, int antialias, float factor0, float factor1,
                                      float factor2, float offset0, float offset1, float offset2, int h, int w, int top, int left,
                                      int out_h, int out_w, int channels, int layout, float pad, int swap, int dtype, void* out) {
@@ -105,7 +118,50 @@ extern "C" __global__ void letterbox(const uint8_t* image, int height, int width
         }
     }
     const float factor[3] = {factor0, factor1, factor2}, offset[3] = {offset0, offset1, offset2};
-    const long long area = (long long)out_h * out_w, at = (long long)oy * out_w + ox;
-    for (int k = 0; k < channels; k++)
-        put(out, dtype, layout ? at * channels + k : k * area + at, c[swap ? 2 - k : k] * factor[k] + offset[k]);
+    put_pixel({out, out_h, out_w, channels, layout, swap, dtype}, ox, oy, c, factor, offset);
+}
+
+struct Picture {
+    const uint8_t* image;
+    int h, w, channels;
+    float pad;
+};
+
+static __device__ float tap(const Picture& p, int x, int y, int c) {
+    return x >= 0 && x < p.w && y >= 0 && y < p.h ? (float)p.image[((long long)y * p.w + x) * p.channels + c] : p.pad;
+}
+
+// Add one bilinear sample at (u, v); a tap outside the picture, or at no number, is the pad.
+static __device__ void sample(const Picture& p, double u, double v, float* sum) {
+    if (!(u > -1 && v > -1 && u < p.w && v < p.h)) {
+        for (int c = 0; c < p.channels; c++) sum[c] += p.pad;
+        return;
+    }
+    const int x = (int)(u + 1) - 1, y = (int)(v + 1) - 1;   // floor, as both are above -1
+    const float fx = (float)(u - x), fy = (float)(v - y);
+    for (int c = 0; c < p.channels; c++) {
+        const float a = tap(p, x, y, c), b = tap(p, x, y + 1, c);
+        const float upper = a + fx * (tap(p, x + 1, y, c) - a), lower = b + fx * (tap(p, x + 1, y + 1, c) - b);
+        sum[c] += upper + fy * (lower - upper);
+    }
+}
+
+// The matrix, row by row, takes an output pixel to the picture's; `samples` an axis make a pixel. Places are in double, as
+// on the CPU: in float a picture's far side would be off by a hundredth of a pixel.
+extern "C" __global__ void warp(const uint8_t* image, int height, int width, int colour, double m0, double m1, double m2, double m3,
+                                double m4, double m5, double m6, double m7, double m8, int samples, float factor0, float factor1,
+                                float factor2, float offset0, float offset1, float offset2, int out_h, int out_w, int channels,
+                                int layout, float pad, int swap, int dtype, void* out) {
+    const int ox = blockIdx.x * blockDim.x + threadIdx.x, oy = blockIdx.y * blockDim.y + threadIdx.y;
+    if (ox >= out_w || oy >= out_h) return;
+    const Picture picture = {image, height, width, colour ? 3 : 1, pad};
+    float c[3] = {0, 0, 0};
+    for (int k = 0; k < samples * samples; k++) {
+        const double x = ox + (k % samples + 0.5) / samples - 0.5, y = oy + (k / samples + 0.5) / samples - 0.5;
+        const double w = m6 * x + m7 * y + m8;
+        sample(picture, (m0 * x + m1 * y + m2) / w, (m3 * x + m4 * y + m5) / w, c);
+    }
+    const float share = 1.f / (float)(samples * samples), factor[3] = {factor0, factor1, factor2}, offset[3] = {offset0, offset1, offset2};
+    for (int k = 0; k < 3; k++) c[k] = c[colour ? k : 0] * (k && !colour ? 1.f : share);
+    put_pixel({out, out_h, out_w, channels, layout, swap, dtype}, ox, oy, c, factor, offset);
 }

@@ -1,16 +1,18 @@
 // Runs a CUDA kernel on the host: the .cu is compiled by g++ as it is, and every thread of every block really runs.
 //
-// A grid is a loop over blocks. A block whose kernel has no barrier is a loop over threads. With barriers each thread is
-// a fiber that runs until __syncthreads, the fibers take turns phase by phase, and a barrier that not every thread of
-// the block reaches is an error, as it is undefined on a GPU. Threads of a block never run at the same moment, so this
+// A grid is a loop over blocks, a block a loop over threads, run by a fiber. A thread that comes to __syncthreads keeps
+// that fiber, and the next thread begins in another; then they take turns phase by phase. A barrier that not every thread
+// of the block reaches is an error, as it is undefined on a GPU. Threads of a block never run at the same moment, so this
 // proves indices, bounds, arithmetic and phases; it cannot show a data race within a phase.
 #pragma once
 #include <math.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <ucontext.h>
 
 #include <functional>
+#include <memory>
 #include <tuple>
 #include <vector>
 
@@ -37,6 +39,7 @@ static inline int __popcll(unsigned long long bits) { return __builtin_popcountl
 static inline int __ffs(int bits) { return __builtin_ffs(bits); }
 static inline unsigned __float_as_uint(float value) { unsigned bits; memcpy(&bits, &value, 4); return bits; }
 static inline int __float_as_int(float value) { int bits; memcpy(&bits, &value, 4); return bits; }
+static inline float __uint_as_float(unsigned bits) { float value; memcpy(&value, &bits, 4); return value; }
 static inline int __float2int_rn(float value) { return (int)nearbyintf(value); }
 // Four signed (or mixed) byte products, added: what the DP4A instruction does.
 static inline int __dp4a(int a, int b, int sum) {
@@ -47,55 +50,75 @@ using std::function;
 
 namespace host {
 constexpr size_t STACK = 64 * 1024;
+static bool waited;      // whether the thread that ran last stopped at a barrier
 enum { DONE = 0, WRONG_ARGUMENTS = 1, WRONG_SIZE = 2, TORN_BARRIER = 3 };
 
 struct Fiber {
-    ucontext_t context;
-    uint3_ thread;
+    jmp_buf context;
+    size_t thread;
     bool ended;
 };
 static std::vector<Fiber> fibers;
-static std::vector<char> stacks;
-static ucontext_t scheduler;
-static size_t running;
+static std::vector<std::unique_ptr<char[]>> stacks;
+static jmp_buf scheduler;
+static size_t running, begun, threads;
 static function<void()> body;
 
-static void enter() {
-    body();
-    fibers[running].ended = true;
-    swapcontext(&fibers[running].context, &scheduler);
+static void become(size_t thread) {
+    fibers[running].thread = thread;
+    threadIdx = {(unsigned)(thread % blockDim.x), (unsigned)(thread / blockDim.x % blockDim.y), (unsigned)(thread / blockDim.x / blockDim.y)};
 }
-static void wait() { swapcontext(&fibers[running].context, &scheduler); }
+// Between two stacks by _longjmp, which makes no system call; a fiber's first step is swapcontext's, in begin_fiber.
+static void leave() { if (!_setjmp(fibers[running].context)) _longjmp(scheduler, 1); }
+static void resume() { if (!_setjmp(scheduler)) _longjmp(fibers[running].context, 1); }
 
-// One block with barriers; false where one was not reached by all.
-static bool run_fibers() {
-    const size_t count = (size_t)blockDim.x * blockDim.y * blockDim.z;
-    fibers.assign(count, Fiber());
-    stacks.resize(count * STACK);
-    for (size_t k = 0; k < count; k++) {
-        Fiber& fiber = fibers[k];
-        fiber.thread = {(unsigned)(k % blockDim.x), (unsigned)(k / blockDim.x % blockDim.y), (unsigned)(k / blockDim.x / blockDim.y)};
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = stacks.data() + k * STACK;
-        fiber.context.uc_stack.ss_size = STACK;
-        makecontext(&fiber.context, enter, 0);
+// Run threads until one of them has been through a barrier, or all have begun.
+static void enter() {
+    while (begun < threads) {
+        const size_t mine = begun++;
+        become(mine);
+        body();
+        if (waited) break;
     }
-    for (size_t ended = 0; ended < count;) {
+    fibers[running].ended = true;
+    leave();
+}
+static void wait() {
+    waited = true;
+    leave();
+}
+static void begin_fiber() {
+    if (stacks.size() <= running) stacks.emplace_back(new char[STACK]);
+    ucontext_t here, there;
+    getcontext(&there);
+    there.uc_stack.ss_sp = stacks[running].get();
+    there.uc_stack.ss_size = STACK;
+    makecontext(&there, enter, 0);
+    if (!_setjmp(scheduler)) swapcontext(&here, &there);
+}
+
+// One block; false where a barrier was not reached by all of its threads.
+static bool run_block() {
+    threads = (size_t)blockDim.x * blockDim.y * blockDim.z, begun = 0;
+    fibers.assign(threads, Fiber());
+    size_t held = 0;
+    for (; begun < threads; held++) {            // up to the first barrier, or the end
+        waited = false;
+        running = held;
+        begin_fiber();
+        if (waited && begun != held + 1) return false;    // threads before this one have ended without it
+    }
+    if (!waited) return held == 1;               // no barrier at all; or the last thread ended and others wait
+    for (size_t ended = 0; ended < held;) {
         ended = 0;
-        for (running = 0; running < count; running++) {
-            threadIdx = fibers[running].thread;
-            swapcontext(&scheduler, &fibers[running].context);
+        for (running = 0; running < held; running++) {
+            become(fibers[running].thread);
+            resume();
             ended += fibers[running].ended;
         }
-        if (ended && ended < count) return false;
+        if (ended && ended < held) return false;
     }
     return true;
-}
-
-static void run_threads() {
-    for (unsigned z = 0; z < blockDim.z; z++)
-        for (unsigned y = 0; y < blockDim.y; y++)
-            for (unsigned x = 0; x < blockDim.x; x++) threadIdx = {x, y, z}, body();
 }
 
 // The arguments lie in a block as the compiler of a struct would lay them, which is how the driver takes them.
@@ -108,7 +131,7 @@ template <class T> static T take(const char* block, size_t* at) {
 }
 
 template <class... A>
-static int launch(void (*kernel)(A...), bool barriers, const unsigned* grid, const unsigned* block, const char* arguments, size_t size) {
+static int launch(void (*kernel)(A...), const unsigned* grid, const unsigned* block, const char* arguments, size_t size) {
     if ((size_t)block[0] * block[1] * block[2] > 1024 || grid[1] > 65535 || grid[2] > 65535 || !grid[0] || !grid[1] || !grid[2]) return WRONG_SIZE;
     size_t at = 0;
     const std::tuple<A...> values{take<A>(arguments, &at)...};
@@ -120,15 +143,14 @@ static int launch(void (*kernel)(A...), bool barriers, const unsigned* grid, con
         for (unsigned y = 0; y < grid[1]; y++)
             for (unsigned x = 0; x < grid[0]; x++) {
                 blockIdx = {x, y, z};
-                if (!barriers) run_threads();
-                else if (!run_fibers()) return TORN_BARRIER;
+                if (!run_block()) return TORN_BARRIER;
             }
     return DONE;
 }
 }   // namespace host
 
 #define __syncthreads() host::wait()
-#define HOST_KERNEL(name, barriers)                                                                                  \
+#define HOST_KERNEL(name)                                                                                            \
     extern "C" int launch_##name(const unsigned* grid, const unsigned* block, const char* arguments, size_t size) {   \
-        return host::launch(name, barriers, grid, block, arguments, size);                                           \
+        return host::launch(name, grid, block, arguments, size);                                                     \
     }

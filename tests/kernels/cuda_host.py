@@ -78,18 +78,18 @@ class HostDriver:
         return self._libraries[op]
 
 
-def kernels(op: str) -> list[tuple[str, bool]]:
-    """Names of an op's kernels, and whether the file has barriers."""
+def kernels(op: str) -> list[str]:
+    """Names of an op's kernels."""
     text = (KERNELS / op / "fast.cu").read_text()
-    names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\(\w+\)\s+)?(\w+)\(", text)
-    return [(name, "__syncthreads" in text) for name in names]
+    return re.findall(r"__global__\s+void\s+(?:__launch_bounds__\(\w+\)\s+)?(\w+)\(", text)
 
 
 def build(op: str, folder: Path, *flags: str) -> Path:
     """g++ on the very same .cu."""
-    exports = "\n".join(f"HOST_KERNEL({name}, {str(barriers).lower()})" for name, barriers in kernels(op))
+    exports = "\n".join(f"HOST_KERNEL({name})" for name in kernels(op))
     source, library = folder / f"{op}.cpp", folder / f"{op}.so"
     source.write_text(f'#include "{Path(__file__).parent / "cuda_host.h"}"\n#include "{KERNELS / op / "fast.cu"}"\n{exports}\n')
-    subprocess.run(["g++", "-O1", "-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-unknown-pragmas", *flags,
+    subprocess.run(["g++", "-O1", "-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-unknown-pragmas",
+                    "-U_FORTIFY_SOURCE", *flags,
                     f"-I{KERNELS}", f"-I{KERNELS / op}", str(source), "-o", str(library)], check=True)
     return library

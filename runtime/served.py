@@ -177,18 +177,26 @@ class Served:
     def infer_now(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str], started_ns: int,
                   trace: dict[str, int] | None = None, take: Read | None = None) -> Any:
         """`infer` without a thread switch, for the event loop; only when `ready_now`."""
-        batcher = self.batcher
-        assert batcher is not None
         try:
             batch = self.check(tensors, outputs)
-            value, times = batcher.run_now(*self._ends(tensors, outputs or self._output_names, take), batch)
-        except BaseException as error:
+        except Invalid as error:
             self._count_failure(error, time.perf_counter_ns() - started_ns)
             raise
-        self.stats.ok(batch, time.perf_counter_ns() - started_ns, *times)
+        value, times = self.run_now(*self._ends(tensors, outputs or self._output_names, take), batch, started_ns)
         if trace is not None:
             trace.update(zip(STAGES, times, strict=True))
         return value
+
+    def run_now(self, fill: Fill, read: Read, rows: int, started_ns: int) -> tuple[Any, tuple[int, int, int, int]]:
+        """What `read` makes of `rows` rows that `fill` filled, and the stage times; only when `ready_now`."""
+        assert self.batcher is not None
+        try:
+            value, times = self.batcher.run_now(fill, read, rows)
+        except BaseException as error:
+            self._count_failure(error, time.perf_counter_ns() - started_ns)
+            raise
+        self.stats.ok(rows, time.perf_counter_ns() - started_ns, *times)
+        return value, times
 
     async def _run_job(self, tensors: Mapping[str, np.ndarray],
                        names: Sequence[str]) -> tuple[dict[str, Any], tuple[int, ...]]:

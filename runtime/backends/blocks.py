@@ -37,6 +37,7 @@ class Blocks:
                                             for k, a in self.arrays.items()}) for i in range(self.capacity)]
         else:
             self._rows = [MappingProxyType(self.arrays)]
+        self._fronts: dict[int, Mapping[str, np.ndarray]] = {}     # the first n rows; at most `capacity` of them
 
     def row(self, i: int) -> Mapping[str, np.ndarray]:
         """Views of row i without the batch axis; IndexError beyond the capacity."""
@@ -50,7 +51,12 @@ class Blocks:
             raise IndexError(f"rows {i} to {i + n - 1} of {self.capacity}")
         if not self.batched:
             return self._rows[0]
-        return {name: array[i:i + n] for name, array in self.arrays.items()}
+        if i == 0 and n in self._fronts:
+            return self._fronts[n]
+        made = MappingProxyType({name: array[i:i + n] for name, array in self.arrays.items()})
+        if i == 0:
+            self._fronts[n] = made
+        return made
 
 
 def _dims(spec: TensorSpec) -> tuple[int, ...]:

@@ -189,26 +189,27 @@ class Connection(RequestHandler):
     def _begin(self, body: Any) -> None:
         assert self._parsed is not None
         manager: Any = self._manager
-        answer = manager.infer_now(*self._parsed, body)
-        if answer is None:
+        wire = manager.infer_now(*self._parsed, body)
+        if wire is None:
             self._task = self._loop.create_task(self._answer(*self._parsed, body))
         else:
-            self._write(answer)
+            self._write(wire)
 
     async def _answer(self, name: str, version: str | None, headers: dict[str, str], body: Any) -> None:
         manager: Any = self._manager
         answer = await manager.infer(name, version, headers, body)
         self._task = None
-        self._write(answer)
+        # Do not join what is large.
+        self._write(answer.wire() if answer.size < 65536 else (answer.head(), *answer.pieces))
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, wire: bytes | tuple[bytes | memoryview, ...]) -> None:
         transport, self._parsed = self.transport, None
         if transport is None or transport.is_closing():
             return
-        if answer.size < 65536:
-            transport.write(answer.wire())
-        else:                                        # do not join what is large
-            transport.writelines([answer.head(), *answer.pieces])
+        if isinstance(wire, bytes):
+            transport.write(wire)
+        else:
+            transport.writelines(wire)
         if self._keepalive_handle is not None:       # aiohttp's idle timer runs: this connection is not idle
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._stash:

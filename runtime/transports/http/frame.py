@@ -93,24 +93,24 @@ class Frame:
         finally:
             context.in_flight -= 1
 
-    def infer_now(self, name: str, version: str | None, headers: dict[str, str], body: Any) -> Answer | None:
-        """The shortest way: answered before anything else happens on the loop, or None for `infer`."""
+    def infer_now(self, name: str, version: str | None, headers: dict[str, str], body: Any) -> bytes | None:
+        """The shortest way: the whole HTTP answer before anything else happens on the loop, or None for `infer`."""
         started = time.perf_counter_ns()
         context = self.context
         if context.draining or "accept-encoding" in headers:
             return None
         try:
             self.access.check_headers(f"/v2/models/{name}/infer", headers)
-            answer = self.oip.answer_now(name, version, headers, body, started)
+            wire = self.oip.answer_now(name, version, headers, body, started)
         except AisleError as error:
-            answer = answer_of(error)
+            wire = answer_of(error).wire()
         except web.HTTPException as error:
-            answer = error_answer(error.status, error.reason)
+            wire = error_answer(error.status, error.reason).wire()
         except Exception:
             log.exception("inference with model %s failed", name)
-            answer = error_answer(500, "the server failed on this request; its log says where. Please report it")
-        context.requests += answer is not None
-        return answer
+            wire = error_answer(500, "the server failed on this request; its log says where. Please report it").wire()
+        context.requests += wire is not None
+        return wire
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         # aiohttp offers no public way to hand a request to an application below an own server.

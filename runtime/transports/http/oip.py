@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -13,13 +12,14 @@ from .... import __version__
 from ...deadline import left_us, parse_ms, within
 from ...errors import Busy, NotFound
 from ...served import STAGES, Served
-from .answer import BINARY, JSON, Answer
+from .answer import Answer
 from .body import read_body
 from .context import Context
 from .oip_control import OipControl, reply
 from .oip_describe import metadata, model_config
+from .oip_plan import plan_of, remember, text_of
 from .oip_request import LENGTH_HEADER, RAW, json_length, read_request
-from .oip_response import compress, encode, weight
+from .oip_response import TIMING, compress, encode, plain_answer, timing, weight
 from .oip_wishes import Face
 
 # Only what works here.
@@ -29,24 +29,6 @@ INLINE_BYTES = 1 << 16       # JSON and strings beyond it are handled on the poo
 LENGTH_NAME = LENGTH_HEADER.lower()
 DEADLINE_NAME = "aisle-deadline-ms"
 VERSION = "/versions/{version:[0-9]+}"
-
-
-def plain_answer(head: bytes, blocks: list[Any], times: Mapping[str, int], started: int) -> Answer:
-    """The pieces of a response that are not empty, with the headers of OIP-39 and where its time went."""
-    queue, fill, run, read = (times[stage] / 1e6 for stage in STAGES)
-    total = (time.perf_counter_ns() - started) / 1e6
-    spent = "Server-Timing", (f"queue;dur={queue:.3f}, fill;dur={fill:.3f}, run;dur={run:.3f}, read;dur={read:.3f}, "
-                              f"total;dur={total:.3f}")
-    pieces: list[bytes | memoryview] = [head]
-    for block in blocks:
-        if type(block) is bytes:
-            if block:
-                pieces.append(block)
-        elif block.nbytes:
-            pieces.append(block.data.cast("B"))
-    if len(pieces) == 1:
-        return Answer(200, JSON, pieces, (spent,))
-    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))), spent))
 
 
 def nearer(timeout_us: int) -> int:
@@ -133,7 +115,7 @@ class Oip:
             head, blocks = encode(results, asked, face)
         if traced:
             self.trace.write(name, served.version, asked.ident, started, times)
-        answer = plain_answer(head, blocks, times, started)
+        answer = plain_answer(head, blocks, TIMING % timing([times[stage] for stage in STAGES], started))
         # Only an exact wish: some clients send a browser-like default with every request, and packing tensors is slow.
         accepted = headers.get("accept-encoding")
         if accepted in ("gzip", "deflate") and self.compresses:
@@ -141,8 +123,8 @@ class Oip:
         return answer
 
     def answer_now(self, name: str, version: str | None, headers: Mapping[str, str], body: bytes | bytearray,
-                   started: int) -> Answer | None:
-        """`answer` at once where the model is cheap and idle and the request is small; else None."""
+                   started: int) -> bytes | None:
+        """`answer` at once, as HTTP, where the model is cheap and idle and the request is small; else None."""
         if len(body) > INLINE_BYTES or self.trace.active or DEADLINE_NAME in headers:
             return None
         served = self.repository.get(name, version)
@@ -150,10 +132,19 @@ class Oip:
         if face is None or not served.ready_now:
             return None
         length = json_length(headers.get(LENGTH_NAME), len(body), self.max_json)
+        text = text_of(body, length)
+        plan = face.plans.get(text) if text is not None else None
+        if plan is not None and plan.size == len(body):
+            made, spent = served.run_now(plan.fill(body), plan.read, plan.rows, started)
+            return plan.wire(made, spent, started)
         asked = read_request(body, length, face, self.regions)
         times: dict[str, int] = {}
         results = served.infer_now(asked.tensors, asked.names, started, times)
-        return plain_answer(*encode(results, asked, face), times, started)
+        head, blocks = encode(results, asked, face)
+        if text is not None:
+            rows = served.check(asked.tensors, asked.names)
+            remember(face.plans, text, plan_of(asked, text, len(body), rows, head, blocks))
+        return plain_answer(head, blocks, TIMING % timing([times[stage] for stage in STAGES], started)).wire()
 
     # ---- health and metadata
 

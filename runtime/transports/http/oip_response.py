@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +14,36 @@ import orjson
 
 from ...errors import Invalid
 from ...tensors import as_objects, pack_bytes
-from .oip_request import InferRequest
+from .answer import BINARY, JSON, Answer
+from .oip_request import LENGTH_HEADER, InferRequest
 from .oip_wishes import Face, Wish
 
 MAX_CLASSIFIED = 1_000_000     # elements of an output that classification sorts
 LEVEL = 1                      # tensors hardly shrink at higher levels, and each costs the client waiting time
+
+
+# Where the time of a request went, as the header Server-Timing; the values are milliseconds.
+TIMING = "queue;dur=%.3f, fill;dur=%.3f, run;dur=%.3f, read;dur=%.3f, total;dur=%.3f"
+
+
+def timing(times: Sequence[int], started: int) -> tuple[float, ...]:
+    """The values of TIMING: the four stages' nanoseconds, and perf_counter_ns() of the request's arrival."""
+    queue, fill, run, read = times
+    return queue / 1e6, fill / 1e6, run / 1e6, read / 1e6, (time.perf_counter_ns() - started) / 1e6
+
+
+def plain_answer(head: bytes, blocks: Sequence[Any], spent: str) -> Answer:
+    """The pieces of a response that are not empty, with the headers of OIP-39 and `spent` as its Server-Timing."""
+    pieces: list[bytes | memoryview] = [head]
+    for block in blocks:
+        if type(block) is bytes:
+            if block:
+                pieces.append(block)
+        elif block.nbytes:
+            pieces.append(block.data.cast("B"))
+    if len(pieces) == 1:
+        return Answer(200, JSON, pieces, (("Server-Timing", spent),))
+    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))), ("Server-Timing", spent)))
 
 
 def encode(results: Mapping[str, Any], request: InferRequest, face: Face) -> tuple[bytes, list[Any]]:

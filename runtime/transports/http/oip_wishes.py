@@ -44,6 +44,7 @@ class Face:
         # The free path hands arrays to an engine as they are, and engines may want aligned ones.
         self.aligned = not served.static
         self.labels = {s.name: s.labels for s in served.outputs if s.labels}
+        self.plans: dict[bytes, Any] = {}         # by the text of a request's JSON; see oip_plan
         self.slow = any(s.dtype == "bytes" for s in (*served.inputs, *served.outputs))
 
 

@@ -4,10 +4,15 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 PY := .venv/bin/python
 ENGINE ?= cpu
 
-.PHONY: setup demo test lint bench clean test-kernels sanitize gpu-check
+.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize gpu-check
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml setup.py $(wildcard kernels/*/fast.pyx kernels/*/*.h kernels/*/*.cu kernels/*.h)
+# Changes when AISLE_CUDA does, so that the CUDA kernels are built again then.
+build/cuda-wish: FORCE
+	@mkdir -p build; echo '$(AISLE_CUDA)' | cmp -s - $@ || echo '$(AISLE_CUDA)' > $@
+FORCE:
+
+.venv/.ready: pyproject.toml setup.py build/cuda-wish $(wildcard kernels/*/fast.pyx kernels/*/*.h kernels/*/*.cu kernels/*.h)
 	@test -n "$(PYTHON)" || { echo "Aisle needs Python 3.11 or newer; on Debian or Ubuntu: apt-get install python3"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Aisle needs Python's venv; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@command -v $${CXX:-c++} >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || { echo "Aisle needs a C++ compiler; on Debian or Ubuntu: apt-get install g++"; exit 1; }
@@ -59,4 +64,4 @@ bench: setup
 	$(PY) -m aisle.bench inspection $(if $(wildcard ../shared/data),--data ../shared/data)
 
 clean:
-	rm -rf .venv build *.egg-info kernels/*/fast.cpp kernels/*/*.so kernels/*/*.fatbin
+	rm -rf .venv build *.egg-info kernels/*/fast.cpp kernels/*/*.so kernels/*/*.fatbin kernels/*/*.fatbin.txt

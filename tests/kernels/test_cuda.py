@@ -99,7 +99,7 @@ def test_a_launch_covers_every_element_and_a_module_is_loaded_once(fake: FakeDri
     launches = [call for call in fake.calls if call[0] == "launch"]
     assert len(launches) == 2 and launches[0] == launches[1]
     _, name, layout, grid, block, _, arguments = launches[0]
-    assert (name, layout, grid, block) == ("smooth", "PiiP", (3, 2, 1), (32, 8, 1))
+    assert (name, layout, grid, block) == ("smooth", "PiiP", (3, 1, 1), (256, 1, 1))
     assert arguments == (one.address, 9, 65, two.address)
     assert sum(call[0] == "module" for call in fake.calls) == 1
 

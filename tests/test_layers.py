@@ -11,7 +11,7 @@ PEERS = ("kernels", "models", "edge_devices", "runtime.errors", "runtime.stats",
 # Longest prefix wins. Numbers are the layers of ARCHITECTURE.md.
 LAYERS = {
     "kernels": 0, "models": 0, "edge_devices": 0, "runtime.errors": 0, "runtime.stats": 0, "runtime.config": 0,
-    "runtime.backends": 1,
+    "runtime.backends": 1, "runtime.engines": 1,
     "runtime": 2,
     "runtime.workloads": 3,
     "runtime.transports": 4, "runtime.codec": 4, "runtime.metrics": 4, "runtime.teaching": 4, "runtime.web": 4,

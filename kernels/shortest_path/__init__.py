@@ -7,7 +7,7 @@ short paths of the elimination tree. The reference is Dijkstra's algorithm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,9 @@ _build = Op(__package__, "build")
 _engine = Op(__package__, "Engine")
 
 
+Run = Callable[[list[Callable[[], None]]], object]   # calls each job once, on any threads, and returns when all have ended
+
+
 class Engine(Protocol):
     """Answers queries on the newest weights; any number of threads may ask while one applies.
 
@@ -36,8 +39,11 @@ class Engine(Protocol):
     def weights(self) -> np.ndarray:
         """The newest weights, uint32 (arcs,), as a copy."""
 
-    def apply(self, arcs: np.ndarray, weights: np.ndarray) -> int:
-        """Set `weights` uint32 (k,) of `arcs` int32 (k,), all or none, and return the new version."""
+    def apply(self, arcs: np.ndarray, weights: np.ndarray, run: Run | None = None) -> int:
+        """Set `weights` uint32 (k,) of `arcs` int32 (k,), all or none, and return the new version.
+
+        Where most weights change, `run` may share the work out: see `Run`. No bit depends on it.
+        """
 
     def distance(self, source: int, target: int) -> int:
         """The least cost from node to node."""
@@ -52,8 +58,26 @@ class Engine(Protocol):
         Nodes int32 (k,) from 1 each, offsets uint32 (k,); arcs int32 in order. (INF, -1, -1, none) without a way.
         """
 
-    def matrix(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
-        """Costs of every pair: int32 (s,), int32 (t,) -> uint32 (s, t)."""
+    def ways(self, source_first: np.ndarray, sources: np.ndarray, source_arcs: np.ndarray, source_parts: np.ndarray,
+             target_first: np.ndarray, targets: np.ndarray, target_arcs: np.ndarray, target_parts: np.ndarray,
+             paths: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+        """The cheapest way of each of q questions, in one call without the GIL.
+
+        The sources of question q are source_first[q] : source_first[q + 1] (int32, q + 1): nodes int32, and where one lies
+        within an arc, that arc (int32, -1 for none) and the part of it (float64, 0 to 1) that is still to be paid; likewise
+        targets. Parts are paid by the weights that answer, rounded half to even. The answer: costs uint32 (q) with INF for no
+        way; int32 (q) which source and which target (places in the whole lists, -1 for no way); int32 (q + 1) first and int32
+        arcs, those of question q being arcs[first[q] : first[q + 1]] (none unless `paths`); the version. Of thousands of
+        questions, later ones may see later versions than that one: a change need not wait for all of them.
+        """
+
+    def matrix(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray, values: np.ndarray | None = None,
+               sums: np.ndarray | None = None) -> None:
+        """Costs of every pair: int32 (s,), int32 (t,) -> uint32 (s, t).
+
+        With `values` uint32 (arcs,), `sums` int64 (s, t) gets what they add up to along one cheapest way of each pair (0
+        without a way): metres, where weights are times.
+        """
 
     def batch(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
         """Costs of pairs: int32 (q,), int32 (q,) -> uint32 (q,)."""
@@ -81,10 +105,13 @@ def build(tail: np.ndarray, head: np.ndarray, x: np.ndarray, y: np.ndarray) -> d
     return made
 
 
-def engine(topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray) -> Any:
+def engine(topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray,
+           metric: Mapping[str, np.ndarray] | None = None, run: Run | None = None) -> Any:
     """An `Engine` over what `build` gave (arrays may be memory maps) and first `weights` uint32 (arcs,).
 
-    Weights are 1 to INF - 1 and INF for closed; 0 is allowed. ValueError if the topology does not belong together.
+    Weights are 1 to INF - 1 and INF for closed; 0 is allowed. `metric` is what `metric_arrays` gave for these weights: then
+    nothing has to be worked out, only checked. `run` shares the work out otherwise. ValueError if the topology does not
+    belong together, or the metric not to the weights.
     """
     _check.array(weights, "weights", "uint32", topology["tail"].shape)
     if len(weights) and int(weights.max()) > INF:
@@ -92,7 +119,13 @@ def engine(topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray) 
     missing = [name for name in NAMES if name not in topology]
     if missing and _engine.choice().variant == "fast":
         raise ValueError(f"expected what `build` gives, got no {', '.join(missing)} - at `topology`; build the map again")
-    return _engine(topology, nodes, weights)
+    return _engine(topology, nodes, weights, metric, run)
+
+
+def metric_arrays(engine: Any) -> dict[str, np.ndarray]:
+    """The present weights of an engine's hierarchy, to be kept beside its topology; {} where the variant has none."""
+    made: dict[str, np.ndarray] = engine.metric_arrays()
+    return made
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
@@ -123,4 +156,4 @@ def grid(rng: np.random.Generator, rows: int, columns: int) -> dict:
             "weights": rng.integers(800, 1600, len(tail), dtype=np.uint32)}
 
 
-__all__ = ["INF", "TOLERANCE", "Engine", "build", "cases", "engine", "grid"]
+__all__ = ["INF", "TOLERANCE", "Engine", "build", "cases", "engine", "grid", "metric_arrays"]

@@ -11,7 +11,7 @@ from libcpp cimport bool as cbool
 from libcpp.pair cimport pair
 from libcpp.vector cimport vector
 
-cdef extern from "query.h" namespace "aisle_route" nogil:
+cdef extern from "many.h" namespace "aisle_route" nogil:
     cdef uint32_t INF
     cdef cppclass View:
         int32_t n, m, arcs, height
@@ -38,7 +38,9 @@ cdef extern from "query.h" namespace "aisle_route" nogil:
     cdef cppclass Updater:
         void run(const View&, Metric&, const int32_t*, int, vector[int32_t]&)
     const char* fault(View&)
-    void customise(const View&, Metric&)
+    const char* metric_fault(const View&, const Metric&)
+    void make_room(const View&, Metric&)
+    void customise(const View&, Metric&, int, int, const int32_t*)
     uint32_t meet_plain "aisle_route::meet<aisle_route::Plain>"(const View&, const Metric&, const Ends&, const Ends&, Scratch&,
                                                                 int&)
     uint32_t meet_traced "aisle_route::meet<aisle_route::Traced>"(const View&, const Metric&, const Ends&, const Ends&, Scratch&,
@@ -48,12 +50,34 @@ cdef extern from "query.h" namespace "aisle_route" nogil:
                    uint32_t&, int&, int&)
     void table(const View&, const Metric&, const int32_t*, int, const int32_t*, int, Scratch&, uint32_t*)
     void reach(const View&, const Metric&, int, const int32_t*, const uint32_t*, cbool, uint32_t*)
+    cdef cppclass Spots:
+        const int32_t *first
+        const int32_t *node
+        const int32_t *arc
+        const double *part
+    cdef cppclass Answers:
+        uint32_t *cost
+        int32_t *start
+        int32_t *goal
+        int32_t *first
+        vector[int32_t] arcs
+    cbool ways(const View&, const Metric&, const Spots&, const Spots&, int, int, cbool, Scratch&, Answers&)
+    cbool table_adding(const View&, const Metric&, const int32_t*, int, const int32_t*, int, const uint32_t*, uint32_t*, int64_t*)
+
+cdef extern from "parts.h" namespace "aisle_route" nogil:
+    cdef cppclass Parts:
+        vector[int32_t] first, end, top
+    Parts cut(const View&, int)
 
 cdef extern from "hierarchy.h" namespace "aisle_route" nogil:
     cdef cppclass Hierarchy:
         vector[int32_t] rank, up_first, up_head, up_tail, up_depth, depth, down_first, down_arc, arc_slot, slot_arc, next_same
     cbool make "aisle_route::build"(int, const int32_t*, const int32_t*, int, const double*, const double*, Hierarchy&) except +
 
+cdef enum:
+    PARTS = 64          # pieces of work for all weights anew: enough for eight threads to end at about the same time
+    TURN = 64           # ways found before the metric is let go for a moment: a change need not wait for thousands of them
+DAMAGED = "the topology does not hold together - at a detour; the map is damaged: build it again"
 NAMES = ("rank", "up_first", "up_head", "up_tail", "up_depth", "depth", "down_first", "down_arc", "arc_slot", "slot_arc",
          "next_same")
 
@@ -66,6 +90,14 @@ def level() -> str:
 cdef object _array(const vector[int32_t]& values):
     made = np.empty(values.size(), np.int32)
     cdef int32_t[::1] view = made
+    if values.size():
+        memcpy(&view[0], values.data(), values.size() * 4)
+    return made
+
+
+cdef object _unsigned(const vector[uint32_t]& values):
+    made = np.empty(values.size(), np.uint32)
+    cdef uint32_t[::1] view = made
     if values.size():
         memcpy(&view[0], values.data(), values.size() * 4)
     return made
@@ -95,6 +127,20 @@ cdef const int32_t* _pointer(const int32_t[::1] view):
     return &view[0] if view.shape[0] else NULL
 
 
+cdef class Part:
+    """The arcs of one subtree, to be called once on any thread; all parts of an engine may run at the same time."""
+
+    cdef Engine engine
+    cdef int metric, first, end
+    cdef readonly bint done
+
+    def __call__(self):
+        """Weigh them. The GIL is free meanwhile."""
+        with nogil:
+            customise(self.engine.g, self.engine.metric[self.metric], self.first, self.end, NULL)
+        self.done = True
+
+
 cdef class Engine:
     """See the package. Readers hold a metric by a count that only changes under the GIL; the writer fills the other one."""
 
@@ -106,6 +152,7 @@ cdef class Engine:
     cdef vector[int32_t] touched          # arcs of the hierarchy in which the spare metric is behind
     cdef vector[int32_t] behind           # the same for arcs of the graph
     cdef cbool all_behind
+    cdef Parts parts
     cdef vector[Scratch*] pool
     cdef object lock
     cdef dict arrays
@@ -120,7 +167,7 @@ cdef class Engine:
         for i in range(self.pool.size()):
             del self.pool[i]
 
-    def __init__(self, topology, int nodes, const uint32_t[::1] weights not None):
+    def __init__(self, topology, int nodes, const uint32_t[::1] weights not None, metric=None, run=None):
         self.lock, self.nodes, self.version = threading.Lock(), nodes, 0
         self.arrays = {name: np.ascontiguousarray(topology[name], np.int32) for name in NAMES}
         cdef int m = len(self.arrays["up_head"]), arcs = weights.shape[0]
@@ -145,9 +192,56 @@ cdef class Engine:
         self.metric[0].input.resize(arcs)
         if arcs:
             memcpy(self.metric[0].input.data(), &weights[0], arcs * 4)
+        if metric is None:
+            self.fill(0, run)
+        else:
+            self.adopt(metric)
+        self.all_behind = True                # the other metric is made when the first change needs it
+
+    cdef object adopt(self, metric):
+        """Take weights that were made before. Each must be that of a way; that none is cheaper, a checksum says."""
+        cdef const uint32_t[::1] up = metric["up"], down = metric["down"], over = metric["over"]
+        cdef Metric* k = &self.metric[0]
+        cdef const char* wrong = NULL
+        if up.shape[0] != self.g.m or down.shape[0] != self.g.m or over.shape[0] != 2 * self.g.m:
+            raise ValueError(f"expected {self.g.m} weights up and down, got {up.shape[0]} and {down.shape[0]}; build the map again")
+        if self.g.m:
+            with nogil:
+                k.up.assign(&up[0], &up[0] + self.g.m)
+                k.down.assign(&down[0], &down[0] + self.g.m)
+                k.over.assign(&over[0], &over[0] + 2 * <size_t>self.g.m)
+                wrong = metric_fault(self.g, self.metric[0])
+        if wrong != NULL:
+            raise ValueError(f"the weights do not belong to this map - at `{wrong.decode()}`; the map is damaged: build it again")
+
+    cdef object fill(self, int k, run):
+        """All weights of a metric from its input, on this thread or in parts that `run` calls."""
+        cdef int32_t i
+        make_room(self.g, self.metric[k])
+        if run is None:
+            with nogil:
+                customise(self.g, self.metric[k], 0, self.g.n, NULL)
+            return
+        if self.parts.first.empty() and self.parts.top.empty():
+            with nogil:
+                self.parts = cut(self.g, PARTS)
+        jobs = []
+        for i in range(<int32_t>self.parts.first.size()):
+            job = Part()
+            (<Part>job).engine, (<Part>job).metric = self, k
+            (<Part>job).first, (<Part>job).end = self.parts.first[i], self.parts.end[i]
+            jobs.append(job)
+        run(jobs)
+        if not all([job.done for job in jobs]):
+            raise RuntimeError(f"`run` returned before each of its {len(jobs)} jobs had ended; nothing was changed")
         with nogil:
-            customise(self.g, self.metric[0])
-        self.metric[1] = self.metric[0]
+            customise(self.g, self.metric[k], 0, <int>self.parts.top.size(), self.parts.top.data())
+
+    def metric_arrays(self):
+        """See the package."""
+        cdef int k = self.current
+        return {"up": _unsigned(self.metric[k].up), "down": _unsigned(self.metric[k].down),
+                "over": _unsigned(self.metric[k].over)}
 
     cdef Scratch* take(self):
         cdef Scratch* s
@@ -181,7 +275,7 @@ cdef class Engine:
             memcpy(&view[0], self.metric[self.current].input.data(), self.g.arcs * 4)
         return made
 
-    def apply(self, const int32_t[::1] arcs not None, const uint32_t[::1] weights not None):
+    def apply(self, const int32_t[::1] arcs not None, const uint32_t[::1] weights not None, run=None):
         """See the package. Readers go on with the other metric meanwhile; over a sixteenth of the arcs, all is done anew."""
         cdef int count = arcs.shape[0], i, spare
         cdef cbool whole = count * 16 > self.g.arcs
@@ -195,15 +289,29 @@ cdef class Engine:
             spare = 1 - self.current
             while self.readers[spare]:            # queries that began before the last change
                 time.sleep(0.00005)
-            if count:
+            if whole:
+                self.renew(spare, arcs, weights, run)
+            elif count:
                 with nogil:
                     self.catch_up(spare)
-                    self.change(spare, &arcs[0], &weights[0], count, whole)
+                    self.change(spare, &arcs[0], &weights[0], count)
             else:
-                self.catch_up(spare)
+                with nogil:
+                    self.catch_up(spare)
             self.version += 1
             self.current = spare                  # the swap: under the GIL, between two queries
             return self.version
+
+    cdef object renew(self, int spare, const int32_t[::1] arcs, const uint32_t[::1] weights, run):
+        """All weights anew in the spare metric; where that fails, it is only known to be of no use."""
+        cdef int i
+        self.touched.clear()
+        self.behind.clear()
+        self.all_behind = True
+        self.metric[spare].input = self.metric[1 - spare].input
+        for i in range(arcs.shape[0]):
+            self.metric[spare].input[arcs[i]] = weights[i]
+        self.fill(spare, run)
 
     cdef void catch_up(self, int spare) noexcept nogil:
         cdef Metric* to = &self.metric[spare]
@@ -221,16 +329,12 @@ cdef class Engine:
         self.behind.clear()
         self.all_behind = False
 
-    cdef void change(self, int spare, const int32_t* arcs, const uint32_t* weights, int count, cbool whole) noexcept nogil:
+    cdef void change(self, int spare, const int32_t* arcs, const uint32_t* weights, int count) noexcept nogil:
         cdef int i
         for i in range(count):
             self.metric[spare].input[arcs[i]] = weights[i]
-        self.all_behind = whole
-        if whole:
-            customise(self.g, self.metric[spare])
-        else:
-            self.behind.assign(arcs, arcs + count)
-            self.updater.run(self.g, self.metric[spare], arcs, count, self.touched)
+        self.behind.assign(arcs, arcs + count)
+        self.updater.run(self.g, self.metric[spare], arcs, count, self.touched)
 
     def distance(self, int source, int target):
         """See the package."""
@@ -271,7 +375,7 @@ cdef class Engine:
         found = _array(scratch.arcs)
         self.pool.push_back(scratch)
         if broken:
-            raise ValueError("the topology does not hold together - at a detour; the map is damaged: build it again")
+            raise ValueError(DAMAGED)
         return found
 
     def path(self, const int32_t[::1] sources not None, const uint32_t[::1] source_offsets not None,
@@ -305,11 +409,62 @@ cdef class Engine:
                 best = i
         return best
 
-    def matrix(self, sources, targets, uint32_t[:, ::1] out not None):
+    def ways(self, source_first, sources, source_arcs, source_parts, target_first, targets, target_arcs, target_parts,
+             bint paths=True):
+        """See the package."""
+        cdef Spots a, b
+        cdef int count = len(source_first) - 1, i, end, k
+        held = [self.spots(source_first, sources, source_arcs, source_parts, "source", &a),
+                self.spots(target_first, targets, target_arcs, target_parts, "target", &b)]
+        if len(target_first) - 1 != count:
+            raise ValueError(f"expected ends of as many questions, got {count} and {len(target_first) - 1}")
+        costs, starts, goals = np.empty(count, np.uint32), np.empty(count, np.int32), np.empty(count, np.int32)
+        first = np.zeros(count + 1, np.int32)
+        cdef uint32_t[::1] cost = costs
+        cdef int32_t[::1] start = starts, goal = goals, begin = first
+        cdef Answers answers
+        cdef cbool fine = True
+        version = self.version
+        if count:
+            answers.cost, answers.start, answers.goal, answers.first = &cost[0], &start[0], &goal[0], &begin[0]
+        cdef Scratch* scratch = self.take()
+        for i in range(0, count, TURN):
+            end = min(count, i + TURN)
+            k = self.hold()
+            with nogil:
+                fine = fine and ways(self.g, self.metric[k], a, b, i, end, paths, scratch[0], answers)
+            self.readers[k] -= 1
+        self.pool.push_back(scratch)
+        if not fine:
+            raise ValueError(DAMAGED)
+        return costs, starts, goals, first, _array(answers.arcs), version
+
+    cdef object spots(self, first, nodes, arcs, parts, str name, Spots* out):
+        """Check one side of the questions; what must be kept alive meanwhile."""
+        cdef const int32_t[::1] at = first, node = nodes, arc = arcs
+        cdef const double[::1] part = parts
+        cdef int n = node.shape[0], i
+        cdef bint good = at.shape[0] > 0 and arc.shape[0] == n and part.shape[0] == n and at[0] == 0 and at[at.shape[0] - 1] == n
+        for i in range(at.shape[0] - 1 if good else 0):
+            good = good and at[i] <= at[i + 1]
+        for i in range(n if good else 0):
+            good = good and 0 <= node[i] < self.g.n and -1 <= arc[i] < self.g.arcs and 0 <= part[i] <= 1
+        if not good:
+            raise ValueError(f"expected for each question the {name}s first[q] to first[q + 1] - 1 with nodes below {self.g.n}, "
+                             f"arcs from -1 to {self.g.arcs - 1} and parts from 0 to 1 - at the {name}s")
+        out.first = &at[0]
+        if n:
+            out.node, out.arc, out.part = &node[0], &arc[0], &part[0]
+        return at, node, arc, part
+
+    def matrix(self, sources, targets, uint32_t[:, ::1] out not None, values=None, int64_t[:, ::1] sums=None):
         """See the package."""
         cdef const int32_t[::1] a = self.ranks(sources), b = self.ranks(targets)
         if out.shape[0] != a.shape[0] or out.shape[1] != b.shape[0]:
             raise ValueError(f"expected uint32 ({a.shape[0]}, {b.shape[0]}), got {np.shape(out)} - at `out`")
+        if values is not None:
+            self.matrix_adding(a, b, out, values, sums)
+            return
         if not a.shape[0] or not b.shape[0]:
             return
         cdef Scratch* scratch = self.take()
@@ -318,6 +473,21 @@ cdef class Engine:
             table(self.g, self.metric[k], &a[0], a.shape[0], &b[0], b.shape[0], scratch[0], &out[0, 0])
         self.readers[k] -= 1
         self.pool.push_back(scratch)
+
+    cdef object matrix_adding(self, const int32_t[::1] a, const int32_t[::1] b, uint32_t[:, ::1] out,
+                              const uint32_t[::1] values, int64_t[:, ::1] sums):
+        cdef cbool fine = True
+        if values.shape[0] != self.g.arcs or sums is None or sums.shape[0] != out.shape[0] or sums.shape[1] != out.shape[1]:
+            raise ValueError(f"expected `values` of all {self.g.arcs} arcs, and `sums` int64 {np.shape(out)}")
+        if not a.shape[0] or not b.shape[0]:
+            return
+        cdef int k = self.hold()
+        with nogil:
+            fine = table_adding(self.g, self.metric[k], &a[0], a.shape[0], &b[0], b.shape[0],
+                                &values[0] if values.shape[0] else NULL, &out[0, 0], &sums[0, 0])
+        self.readers[k] -= 1
+        if not fine:
+            raise ValueError(DAMAGED)
 
     def batch(self, sources, targets, uint32_t[::1] out not None):
         """See the package."""

@@ -85,13 +85,15 @@ static inline void store(Metric& k, int e, uint64_t up, uint64_t down) {
     k.over[2 * (size_t)e + 1] = (uint32_t)down;
 }
 
-static void customise(const View& g, Metric& k) {
-    k.up.resize(g.m), k.down.resize(g.m), k.over.resize(2 * (size_t)g.m);
+static void make_room(const View& g, Metric& k) { k.up.resize(g.m), k.down.resize(g.m), k.over.resize(2 * (size_t)g.m); }
+
+// The arcs that climb from the nodes `first` to `end` - 1 (or from those of `only`), after all that lie below them.
+static void customise(const View& g, Metric& k, int first, int end, const int32_t* only = nullptr) {
     // Labels by depth, weight above and origin below: one minimum decides both, and equal weights take the graph's own arc.
     std::vector<uint64_t> ahead(g.height), back(g.height);
-    for (int u = 0; u < g.n; u++) {
-        const int from = g.up_first[u], end = g.up_first[u + 1];
-        for (int e = from; e < end; e++) {
+    for (int at = first; at < end; at++) {
+        const int u = only ? only[at] : at, from = g.up_first[u], last_arc = g.up_first[u + 1];
+        for (int e = from; e < last_arc; e++) {
             ahead[g.up_depth[e]] = own(g, k, 2 * (int64_t)e);
             back[g.up_depth[e]] = own(g, k, 2 * (int64_t)e + 1);
         }
@@ -99,13 +101,37 @@ static void customise(const View& g, Metric& k) {
             const int d = g.down_arc[i], v = g.up_tail[d], last = g.up_first[v + 1];
             const uint64_t to_v = k.down[d], from_v = k.up[d], name = DETOUR | (uint32_t)d;
             for (int j = d + 1; j < last; j++) {
-                const int at = g.up_depth[j];
-                ahead[at] = std::min(ahead[at], (to_v + k.up[j]) << 32 | name);
-                back[at] = std::min(back[at], (from_v + k.down[j]) << 32 | name);
+                const int at_depth = g.up_depth[j];
+                ahead[at_depth] = std::min(ahead[at_depth], (to_v + k.up[j]) << 32 | name);
+                back[at_depth] = std::min(back[at_depth], (from_v + k.down[j]) << 32 | name);
             }
         }
-        for (int e = from; e < end; e++) store(k, e, ahead[g.up_depth[e]], back[g.up_depth[e]]);
+        for (int e = from; e < last_arc; e++) store(k, e, ahead[g.up_depth[e]], back[g.up_depth[e]]);
     }
+}
+
+// What a metric that was kept in a file says of each arc must be true: an arc of the graph of that weight, or two arcs of
+// lower numbers that add up to it. Then no search can be led astray or promise a way that is not there.
+static const char* metric_fault(const View& g, const Metric& k) {
+    for (int e = 0; e < g.m; e++)
+        for (int way = 0; way < 2; way++) {
+            const uint32_t weight = (way ? k.down : k.up)[e], over = k.over[2 * (size_t)e + way];
+            if (weight > INF) return "weights";
+            if (weight == INF) continue;
+            if (over < DETOUR) {
+                if (over >= (uint32_t)g.arcs || g.arc_slot[over] != 2 * (int64_t)e + way || k.input[over] != weight) return "over";
+                continue;
+            }
+            const int64_t to_tail = (int64_t)over - DETOUR;
+            if (to_tail >= e || g.up_head[to_tail] != g.up_tail[e]) return "over";
+            const int64_t v = g.up_tail[to_tail];
+            int64_t to_head = to_tail + 1;
+            while (to_head < g.up_first[v + 1] && g.up_head[to_head] != g.up_head[e]) to_head++;
+            if (to_head == g.up_first[v + 1]) return "over";
+            const uint64_t sum = way ? (uint64_t)k.down[to_head] + k.up[to_tail] : (uint64_t)k.down[to_tail] + k.up[to_head];
+            if (sum != weight) return "over";
+        }
+    return nullptr;
 }
 
 static inline int find_arc(const View& g, int low, int high) {

@@ -232,6 +232,17 @@ static uint32_t least_sum(const uint32_t* a, const uint32_t* b, int count) {
     return best;
 }
 
+// How many ancestors two ways up share: they are a prefix by depth.
+static inline int common(const int32_t* a, const int32_t* b, int high) {
+    int low = 0;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (a[middle] == b[middle]) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
 // Every pair: walks up once from each end, then sums along what the two ways up share, which is a prefix by depth.
 static void table(const View& g, const Metric& k, const int32_t* sources, int ns, const int32_t* targets, int nt, Scratch& s,
                   uint32_t* out) {
@@ -246,14 +257,9 @@ static void table(const View& g, const Metric& k, const int32_t* sources, int ns
             climb(g, k.up, sources[i], &s.rows[(i - from) * h], &s.row_nodes[(i - from) * h]);
         for (int t = 0; t < nt; t++)
             for (int i = from; i < end; i++) {
-                const int32_t *a = &s.row_nodes[(i - from) * h], *b = &s.column_nodes[t * h];
-                int low = 0, high = std::min(g.depth[sources[i]], g.depth[targets[t]]) + 1;
-                while (low < high) {
-                    const int middle = (low + high) / 2;
-                    if (a[middle] == b[middle]) low = middle + 1;
-                    else high = middle;
-                }
-                out[(size_t)i * nt + t] = least_sum(&s.rows[(i - from) * h], &s.columns[t * h], low);
+                const int shared = common(&s.row_nodes[(i - from) * h], &s.column_nodes[t * h],
+                                          std::min(g.depth[sources[i]], g.depth[targets[t]]) + 1);
+                out[(size_t)i * nt + t] = least_sum(&s.rows[(i - from) * h], &s.columns[t * h], shared);
             }
     }
 }

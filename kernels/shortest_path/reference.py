@@ -18,7 +18,8 @@ def build(tail: np.ndarray, head: np.ndarray, x: np.ndarray, y: np.ndarray) -> d
 class Engine:
     """See the package. One search costs O(m log n); an update costs its arcs."""
 
-    def __init__(self, topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray) -> None:
+    def __init__(self, topology: Mapping[str, np.ndarray], nodes: int, weights: np.ndarray, metric: object = None,
+                 run: object = None) -> None:
         self.tail, self.head, self.nodes, self.version = topology["tail"], topology["head"], nodes, 0
         self._weights = weights.copy()
         self._out, self._into = _lists(self.tail, nodes), _lists(self.head, nodes)
@@ -26,7 +27,10 @@ class Engine:
     def weights(self) -> np.ndarray:
         return self._weights.copy()
 
-    def apply(self, arcs: np.ndarray, weights: np.ndarray) -> int:
+    def metric_arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def apply(self, arcs: np.ndarray, weights: np.ndarray, run: object = None) -> int:
         changed = self._weights.copy()
         changed[arcs] = weights
         self._weights = changed          # one assignment: a search that runs keeps the array it began with
@@ -81,11 +85,45 @@ class Engine:
         first = min((o, i) for i, (n, o) in enumerate(starts) if n == node)[1]
         return ends[best], first, best, np.array(arcs[::-1], np.int32)
 
-    def matrix(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
+    def ways(self, source_first: np.ndarray, sources: np.ndarray, source_arcs: np.ndarray, source_parts: np.ndarray,
+             target_first: np.ndarray, targets: np.ndarray, target_arcs: np.ndarray, target_parts: np.ndarray,
+             paths: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+        found, version = [], self.version
+        for q in range(len(source_first) - 1):
+            s, t = slice(*source_first[q:q + 2].tolist()), slice(*target_first[q:q + 2].tolist())
+            found.append((INF, -1, -1, np.empty(0, np.int32)) if s.start == s.stop or t.start == t.stop else
+                         self.path(sources[s], self._part(source_arcs[s], source_parts[s]),
+                                   targets[t], self._part(target_arcs[t], target_parts[t])))
+        cost, start, goal, arcs = zip(*found, strict=True) if found else ((), (), (), ())
+        starts, goals = np.array(start, np.int32), np.array(goal, np.int32)
+        there = starts >= 0
+        starts[there] += source_first[:-1][there]
+        goals[there] += target_first[:-1][there]
+        kept = [one if paths else one[:0] for one in arcs]
+        return (np.array(cost, np.uint32), starts, goals, np.cumsum([0, *map(len, kept)]).astype(np.int32),
+                np.concatenate([np.empty(0, np.int32), *kept]), version)
+
+    def _part(self, arcs: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """What is still to be paid of each arc."""
+        weights = np.where(arcs < 0, 0, self._weights[arcs]) if len(self._weights) else np.zeros(len(arcs))
+        return np.where(weights >= INF, INF, np.round(weights * parts)).astype(np.uint32)
+
+    def matrix(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray, values: np.ndarray | None = None,
+               sums: np.ndarray | None = None) -> None:
         goals = frozenset(targets.tolist())
-        for row, source in zip(out, sources.tolist(), strict=True):
-            costs, _ = self._search([(source, 0)], goals)
+        for i, (row, source) in enumerate(zip(out, sources.tolist(), strict=True)):
+            costs, into = self._search([(source, 0)], goals)
             row[:] = [costs.get(t, INF) for t in targets.tolist()]
+            if values is not None and sums is not None:
+                sums[i] = [self._sum(into, t, values) if t in costs else 0 for t in targets.tolist()]
+
+    def _sum(self, into: Mapping[int, int], node: int, values: np.ndarray) -> int:
+        """What the values of the arcs up to a node add up to."""
+        total = 0
+        while node in into:
+            total += int(values[into[node]])
+            node = int(self.tail[into[node]])
+        return total
 
     def batch(self, sources: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
         out[:] = [self.distance(s, t) for s, t in zip(sources.tolist(), targets.tolist(), strict=True)]

@@ -64,13 +64,18 @@ def node(op: str, inputs: Sequence[str], outputs: Sequence[str],
             + _bytes(3, outputs[0]) + _bytes(4, op) + listed)
 
 
+def model(name: str, nodes: Sequence[bytes], inputs: Sequence[bytes], outputs: Sequence[bytes],
+          constants: Sequence[bytes] = ()) -> bytes:
+    """A whole model (ModelProto)."""
+    graph = (b"".join(_bytes(1, n) for n in nodes) + _bytes(2, name) + b"".join(_bytes(5, c) for c in constants)
+             + b"".join(_bytes(11, i) for i in inputs) + b"".join(_bytes(12, o) for o in outputs))
+    return _int(1, IR_VERSION) + _bytes(2, "aisle") + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _int(2, OPSET))
+
+
 def write(path: Path | str, name: str, nodes: Sequence[bytes], inputs: Sequence[bytes], outputs: Sequence[bytes],
           constants: Sequence[bytes] = ()) -> Path:
     """Write a whole model and return its path; the folder is made where it lacks."""
-    graph = (b"".join(_bytes(1, n) for n in nodes) + _bytes(2, name) + b"".join(_bytes(5, c) for c in constants)
-             + b"".join(_bytes(11, i) for i in inputs) + b"".join(_bytes(12, o) for o in outputs))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_int(1, IR_VERSION) + _bytes(2, "aisle") + _bytes(7, graph)
-                     + _bytes(8, _bytes(1, "") + _int(2, OPSET)))
+    path.write_bytes(model(name, nodes, inputs, outputs, constants))
     return path

@@ -12,6 +12,7 @@ from .._op import Op
 TOLERANCE = 1e-5       # of float32 scores, whose sums run in another order; whole numbers have the same bits everywhere
 MAX_DEPTH = 4096
 _topk = Op(__package__, "topk")
+_weighed = Op(__package__, "weighed")
 
 
 def topk(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.ndarray],
@@ -24,7 +25,35 @@ def topk(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.nd
     first. Where too few rows remain, the id is -1 and the score the least that the type has (-inf). A float score that
     is NaN or -inf is never listed. The table is read once for all queries. ValueError says what does not fit.
     """
-    dtype = "float32" if _check.is_array(table) and table.dtype == np.float32 else "int8"
+    _agree(queries, table, blocked, out, "float32" if _is_float(table) else "int32")
+    _topk(queries, table, blocked, *out)
+
+
+def weighed(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.ndarray], blocked: np.ndarray | None = None,
+            scale: np.ndarray | None = None, gain: np.ndarray | None = None, bias: np.ndarray | None = None) -> None:
+    """`topk` by scores that are weighed: the inner product * scale[row] * gain[query] + bias[row].
+
+    So rows that were made int8 each with a scale of its own compare as they did before, and a row can be given an
+    advantage. `scale` and `bias` are float32 (n,), `gain` float32 (q,); each may be left out. Scores are float32, rounded
+    after each step. Everything else is as in `topk`.
+    """
+    _agree(queries, table, blocked, out, "float32")
+    for name, values, count in (("scale", scale, len(table)), ("gain", gain, len(queries)), ("bias", bias, len(table))):
+        if values is not None:
+            _check.array(values, name, "float32", (count,))
+            _check.apart(out[0], "out[0]", **{name: values})
+            _check.apart(out[1], "out[1]", **{name: values})
+    _weighed(queries, table, blocked, scale, gain, bias, *out)
+
+
+def _is_float(table: np.ndarray) -> bool:
+    return _check.is_array(table) and table.dtype == np.float32
+
+
+def _agree(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, out: tuple[np.ndarray, np.ndarray],
+           score: str) -> None:
+    """ValueError unless everything has its dtype and shape, and `out` memory of its own."""
+    dtype = "float32" if _is_float(table) else "int8"
     _check.array(table, "table", dtype, ("n", "d"))
     n, d = table.shape
     _check.array(queries, "queries", dtype, ("q", d))
@@ -36,12 +65,11 @@ def topk(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.nd
         raise ValueError(f"expected a tuple of two arrays (ids, scores), got {type(out).__name__} - at `out`")
     ids, scores = out
     _check.array(ids, "out[0]", "int32", (len(queries), "k"), writable=True)
-    _check.array(scores, "out[1]", "int32" if dtype == "int8" else dtype, ids.shape, writable=True)
+    _check.array(scores, "out[1]", score, ids.shape, writable=True)
     if blocked is not None:
         _check.array(blocked, "blocked", "uint8", ((n + 7) // 8,))
     _check.apart(ids, "out[0]", queries=queries, table=table, blocked=blocked, scores=scores)
     _check.apart(scores, "out[1]", queries=queries, table=table, blocked=blocked)
-    _topk(queries, table, blocked, ids, scores)
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
@@ -59,8 +87,16 @@ def cases(rng: np.random.Generator) -> Iterator[dict]:
             yield case(whole[:q].astype(np.float32), whole[q:].astype(np.float32), k, share)
         real = rng.standard_normal((q + n, d), np.float32)
         yield case(real[:q], real[q:], k)
+    for q, n, d, k in ((1, 7, 3, 4), (1, 700, 64, 10), (5, 333, 66, 12), (18, 2500, 64, 3)):
+        codes, share = rng.integers(-127, 128, (q + n, d), dtype=np.int8), rng.choice([0.0, 0.4])
+        made = case(codes[:q], codes[q:], k, share) | {"out": (np.empty((q, k), np.int32), np.empty((q, k), np.float32))}
+        parts = {"scale": rng.random(n, np.float32), "gain": rng.random(q, np.float32), "bias": rng.random(n, np.float32) * 99}
+        yield {"function": "weighed", **made, **parts}
+        yield {"function": "weighed", **made, "bias": parts["bias"]}
+        real = rng.integers(-9, 10, (q + n, d)).astype(np.float32)
+        yield {"function": "weighed", **made, **parts, "queries": real[:q], "table": real[q:]}
     yield case(np.full((2, 64), -128, np.int8), np.full((50, 64), -128, np.int8), 10, 0.3)
     yield case(np.full((1, MAX_DEPTH), -128, np.int8), rng.integers(-128, 128, (40, MAX_DEPTH), dtype=np.int8), 5)
 
 
-__all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "topk"]
+__all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "topk", "weighed"]

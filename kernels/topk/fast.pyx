@@ -1,11 +1,14 @@
-"""The quick version of `topk`: scores of many rows at once, a heap for the few that count; VNNI where the CPU has it."""
+"""The quick version of `topk` and `weighed`: scores of many rows at once, a heap for the few that count; VNNI where it is."""
 
 from libc.stdint cimport int8_t, int32_t, uint8_t
 
 cdef extern from "core.h" nogil:
     int aisle_level()
     void best_int8(const int8_t*, const int8_t*, const uint8_t*, long, int, int, int, int, int32_t*, int32_t*)
-    void best_float(const float*, const float*, const uint8_t*, long, int, int, int, int, int32_t*, float*)
+    void best_int8(const int8_t*, const int8_t*, const uint8_t*, const float*, const float*, const float*, long, int, int, int,
+                   int, int32_t*, float*)
+    void best_float(const float*, const float*, const uint8_t*, const float*, const float*, const float*, long, int, int, int,
+                    int, int32_t*, float*)
 
 cdef int LEVEL = aisle_level()
 cdef str REFUSED = "topk was called with arguments that its check refuses; call kernels.topk"
@@ -27,20 +30,49 @@ cdef bint _fits(Py_ssize_t n, Py_ssize_t d, Py_ssize_t q, Py_ssize_t qd, Py_ssiz
         and 1 <= k < 1 << 31
 
 
+cdef const uint8_t* _marks(blocked, Py_ssize_t n) except? NULL:
+    """The bitmap's memory, or NULL where there is none."""
+    cdef const uint8_t[::1] bits
+    if blocked is None:
+        return NULL
+    bits = blocked
+    if bits.shape[0] != (n + 7) // 8 or bits.shape[0] < 1:
+        raise ValueError(REFUSED)
+    return &bits[0]
+
+
+cdef const float* _numbers(array, Py_ssize_t n) except? NULL:
+    """The memory of n float32, or NULL where there are none."""
+    cdef const float[::1] values
+    if array is None:
+        return NULL
+    values = array
+    if values.shape[0] != n or n < 1:
+        raise ValueError(REFUSED)
+    return &values[0]
+
+
 def topk(queries not None, table not None, blocked, int32_t[:, ::1] ids not None, scores not None, int use=-1):
     """See the package; arguments are checked there. `use` takes one of `levels()` instead of the best."""
-    cdef const uint8_t[::1] bits
-    cdef const uint8_t* marks = <const uint8_t*>0
     cdef int chosen = LEVEL if use < 0 or use > LEVEL else use
-    if blocked is not None:
-        bits = blocked
-        if bits.shape[0] != (len(table) + 7) // 8 or bits.shape[0] < 1:
-            raise ValueError(REFUSED)
-        marks = &bits[0]
     if table.dtype.char == "b":
-        _whole(queries, table, marks, ids, scores, chosen)
+        _whole(queries, table, _marks(blocked, len(table)), ids, scores, chosen)
     else:
-        _float(queries, table, marks, ids, scores, chosen)
+        _float(queries, table, _marks(blocked, len(table)), NULL, NULL, NULL, ids, scores, chosen)
+
+
+def weighed(queries not None, table not None, blocked, scale, gain, bias, int32_t[:, ::1] ids not None, scores not None,
+            int use=-1):
+    """See the package; arguments are checked there. `use` as in `topk`."""
+    cdef int chosen = LEVEL if use < 0 or use > LEVEL else use
+    cdef Py_ssize_t n = len(table)
+    cdef const float* scales = _numbers(scale, n)
+    cdef const float* gains = _numbers(gain, len(queries))
+    cdef const float* biases = _numbers(bias, n)
+    if table.dtype.char == "b":
+        _scaled(queries, table, _marks(blocked, n), scales, gains, biases, ids, scores, chosen)
+    else:
+        _float(queries, table, _marks(blocked, n), scales, gains, biases, ids, scores, chosen)
 
 
 cdef _whole(const int8_t[:, ::1] queries, const int8_t[:, ::1] table, const uint8_t* blocked, int32_t[:, ::1] ids,
@@ -52,10 +84,19 @@ cdef _whole(const int8_t[:, ::1] queries, const int8_t[:, ::1] table, const uint
         best_int8(&queries[0, 0], &table[0, 0], blocked, n, q, d, k, use, &ids[0, 0], &scores[0, 0])
 
 
-cdef _float(const float[:, ::1] queries, const float[:, ::1] table, const uint8_t* blocked, int32_t[:, ::1] ids,
-            float[:, ::1] scores, int use):
+cdef _scaled(const int8_t[:, ::1] queries, const int8_t[:, ::1] table, const uint8_t* blocked, const float* scale,
+             const float* gain, const float* bias, int32_t[:, ::1] ids, float[:, ::1] scores, int use):
     cdef Py_ssize_t n = table.shape[0], d = table.shape[1], q = queries.shape[0], k = ids.shape[1]
     if not _fits(n, d, q, queries.shape[1], ids.shape[0], k, scores.shape[0], scores.shape[1]):
         raise ValueError(REFUSED)
     with nogil:
-        best_float(&queries[0, 0], &table[0, 0], blocked, n, q, d, k, use, &ids[0, 0], &scores[0, 0])
+        best_int8(&queries[0, 0], &table[0, 0], blocked, scale, gain, bias, n, q, d, k, use, &ids[0, 0], &scores[0, 0])
+
+
+cdef _float(const float[:, ::1] queries, const float[:, ::1] table, const uint8_t* blocked, const float* scale,
+            const float* gain, const float* bias, int32_t[:, ::1] ids, float[:, ::1] scores, int use):
+    cdef Py_ssize_t n = table.shape[0], d = table.shape[1], q = queries.shape[0], k = ids.shape[1]
+    if not _fits(n, d, q, queries.shape[1], ids.shape[0], k, scores.shape[0], scores.shape[1]):
+        raise ValueError(REFUSED)
+    with nogil:
+        best_float(&queries[0, 0], &table[0, 0], blocked, scale, gain, bias, n, q, d, k, use, &ids[0, 0], &scores[0, 0])

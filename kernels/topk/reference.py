@@ -7,8 +7,14 @@ import numpy as np
 
 def topk(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, ids: np.ndarray, scores: np.ndarray) -> None:
     """See the package."""
+    weighed(queries, table, blocked, None, None, None, ids, scores)
+
+
+def weighed(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, scale: np.ndarray | None,
+            gain: np.ndarray | None, bias: np.ndarray | None, ids: np.ndarray, scores: np.ndarray) -> None:
+    """See the package."""
     whole = table.dtype == np.int8
-    lowest = np.iinfo(np.int32).min if whole else -np.inf
+    lowest = np.iinfo(np.int32).min if scores.dtype == np.int32 else -np.inf
     free = np.ones(len(table), bool)
     if blocked is not None:
         free = np.unpackbits(blocked, count=len(table), bitorder="little") == 0
@@ -16,6 +22,10 @@ def topk(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, ids
     for row, query in enumerate(queries):
         with np.errstate(invalid="ignore", over="ignore"):
             found = table.astype(np.int32) @ query.astype(np.int32) if whole else table @ query
+            found = found.astype(scores.dtype)
+            found = found if scale is None else found * scale
+            found = found if gain is None else found * gain[row]
+            found = found if bias is None else found + bias
         listed = np.flatnonzero(free & (found > lowest))
         best = listed[np.argsort(-found[listed], kind="stable")][:ids.shape[1]]
         ids[row, :len(best)], scores[row, :len(best)] = best, found[best]

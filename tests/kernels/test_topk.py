@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from aisle.kernels.topk import MAX_DEPTH, reference, topk
+from aisle.kernels.topk import MAX_DEPTH, reference, topk, weighed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ def bitmap(blocked: np.ndarray) -> np.ndarray:
 
 
 @settings(deadline=None, max_examples=120)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 400), st.integers(1, 140), st.integers(1, 40),
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 400), st.integers(1, 140), st.integers(1, 40),
        st.sampled_from([1, 3, 127]), st.floats(0, 1), st.booleans())
 def test_every_instruction_set_lists_the_same_rows(seed: int, q: int, n: int, d: int, k: int, reach: int, share: float,
                                                    floats: bool) -> None:
@@ -34,6 +34,54 @@ def test_every_instruction_set_lists_the_same_rows(seed: int, q: int, n: int, d:
         fast.topk(queries, table, blocked, *got, level)
         np.testing.assert_array_equal(got[0], want[0], f"level {level}")
         np.testing.assert_array_equal(got[1], want[1], f"level {level}")
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 400), st.integers(1, 140), st.integers(1, 40),
+       st.booleans())
+def test_every_instruction_set_weighs_to_the_same_bits(seed: int, q: int, n: int, d: int, k: int, floats: bool) -> None:
+    """Each step is rounded by itself, so that no instruction set may put two of them together."""
+    rng = np.random.default_rng(seed)
+    reach = 5 if floats else 127                  # sums of floats are whole numbers below 2**24
+    queries, table = (rng.integers(-reach, reach + 1, (rows, d)).astype(np.float32 if floats else np.int8) for rows in (q, n))
+    have = rng.random(3) < 0.7
+    scale, gain, bias = (rng.standard_normal(m, np.float32) * 3 if h else None for m, h in zip((n, q, n), have, strict=True))
+    blocked = bitmap(np.repeat(rng.random(n // 32 + 1) < 0.5, 32)[:n] | (rng.random(n) < 0.2)) if seed % 2 else None
+    want = empty(q, k, "float32")
+    reference.weighed(queries, table, blocked, scale, gain, bias, *want)
+    for level in fast.levels():
+        got = empty(q, k, "float32")
+        fast.weighed(queries, table, blocked, scale, gain, bias, *got, level)
+        np.testing.assert_array_equal(got[0], want[0], f"level {level}")
+        np.testing.assert_array_equal(got[1], want[1], f"level {level}")
+
+
+@pytest.mark.parametrize("q", [1, 2, 16, 17, 40])
+def test_blocks_of_rows_that_are_all_blocked_are_passed_over_and_no_others(q: int) -> None:
+    rng = np.random.default_rng(q)
+    queries, table = (rng.integers(-128, 128, (rows, 64), dtype=np.int8) for rows in (q, 5000))
+    for run in (4, 8, 16, 32, 64, 1000):
+        blocked = bitmap((np.arange(5000) // run) % 2 == 0)
+        want, got = empty(q, 7), empty(q, 7)
+        reference.topk(queries, table, blocked, *want)
+        for level in fast.levels():
+            fast.topk(queries, table, blocked, *got, level)
+            np.testing.assert_array_equal(got[0], want[0], f"runs of {run}, level {level}")
+
+
+def test_a_bias_that_is_no_number_hides_its_row() -> None:
+    out, bias = empty(1, 4, "float32"), np.array([0, np.nan, 3, -np.inf, 1] * 10, np.float32)
+    for variant in (reference.weighed, fast.weighed):
+        variant(np.ones((1, 8), np.int8), np.ones((50, 8), np.int8), None, None, None, bias, *out)
+        assert out[0].tolist() == [[2, 7, 12, 17]] and (out[1] == 11).all()
+
+
+def test_what_does_not_fit_a_weighed_search_is_a_sentence() -> None:
+    given_ = {"queries": np.zeros((2, 8), np.int8), "table": np.zeros((30, 8), np.int8), "out": empty(2, 3, "float32")}
+    for changed, place in (({"scale": np.zeros(29, np.float32)}, "scale"), ({"gain": np.zeros(3, np.float32)}, "gain"),
+                           ({"bias": np.zeros(30)}, "bias"), ({"out": empty(2, 3)}, r"out\[1\]")):
+        with pytest.raises(ValueError, match=f"expected .* got .* - at `{place}`"):
+            weighed(**given_ | changed)
 
 
 def test_equal_scores_come_by_id_and_blocked_rows_do_not_come() -> None:

@@ -14,13 +14,17 @@ import numpy as np
 
 from ..edge_devices.profile import DeviceProfile
 from ..models.bundle import Bundle, BundleError, verify
-from .backends import Backend, FreeSession, Session, make_backend
+from .backends import FreeSession, Session, make_backend
 from .backends.tensors import zero
+from .engines.cache import Held
+from .engines.cycle import Cycle
+from .engines.wish import Wish, without_engines
 from .served import is_free
-from .ways import Way, narrowed, usable
+from .ways import Way, narrowed, usable, ways
 from .workloads import BUNDLE_ROLES, make_workload
 
 log = logging.getLogger("aisle.loading")
+Opening = Callable[[Bundle, DeviceProfile], Session | FreeSession]
 # How far a canary's answer may be off in a precision that is not the stored one's, as a share of the output's span.
 LOOSE = {"fp16": 0.01, "bf16": 0.03, "int8": 0.1}
 
@@ -42,6 +46,8 @@ class Opened:
     job: str | None = None
     workload: ModuleType | None = None
     asset: Any = None
+    cycle: Cycle | None = None       # the engine that it has or should have; see engine_keeper
+    refused: str = ""                # why it can have none, though the device would like one
 
     @property
     def backend(self) -> str:
@@ -65,16 +71,20 @@ class Opened:
                 session.close()
 
 
-def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None, *, every: bool = False) -> Opened:
+def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None, *, every: bool = False,
+                engine: tuple[Wish, Held] | None = None) -> Opened:
     """Load one bundle to the point where it has answered. Raises BundleError with a sentence.
 
     `state` is the folder where a job that remembers (a workload with `restore`) finds and keeps what it was told.
     With `every` all ways that this machine can go are opened beside the preferred one, for choosing by deadline or heat.
+    With an `engine` that is the preferred one.
     """
     verify(bundle)
     job = BUNDLE_ROLES.get(bundle.role)
     opened = Opened(bundle)
-    if bundle.files:
+    if engine is not None:
+        opened = open_engine(device, every, *engine)
+    elif bundle.files:
         opened = open_rungs(bundle, device, every)
     elif job is None:
         raise BundleError(f"bundle '{bundle.name}' names no model file and its role '{bundle.role}' is no job; "
@@ -119,11 +129,26 @@ def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
     return Opened(described, tuple(rungs))
 
 
-def open_way(bundle: Bundle, way: Way, device: DeviceProfile) -> tuple[Bundle, Rung]:
+def open_engine(device: DeviceProfile, every: bool, wish: Wish, held: Held) -> Opened:
+    """The bundle on its engine, and with `every` the ways without one behind it."""
+    bundle = wish.bundle
+    way = next(w for w in ways(bundle, device) if (w.backend, w.precision) == (wish.backend, wish.precision))
+    backend: Any = make_backend(way.backend)
+    described, first = open_way(bundle, way, device, lambda chosen, each: backend.load(chosen, each, held))
+    if not every:
+        return Opened(described, (first,))
+    others = open_rungs(*without_engines(bundle, device), every)
+    if (others.bundle.inputs, others.bundle.outputs) != (described.inputs, described.outputs):
+        others.close()
+        return Opened(described, (first,))
+    return Opened(described, (first, *others.rungs))
+
+
+def open_way(bundle: Bundle, way: Way, device: DeviceProfile, opening: Opening | None = None) -> tuple[Bundle, Rung]:
     """The bundle as its file describes it, and sessions that have answered zeros and the canary."""
     backend = make_backend(way.backend)
     chosen = backend.describe(narrowed(bundle, way))
-    rung = Rung(way, open_sessions(backend, chosen, device))
+    rung = Rung(way, open_sessions(opening or backend.open, chosen, device))
     try:
         for session in rung.sessions:
             warm_up(session, chosen, way)
@@ -137,7 +162,7 @@ def open_way(bundle: Bundle, way: Way, device: DeviceProfile) -> tuple[Bundle, R
     return chosen, rung
 
 
-def open_sessions(backend: Backend, bundle: Bundle, device: DeviceProfile) -> tuple[Session | FreeSession, ...]:
+def open_sessions(opening: Opening, bundle: Bundle, device: DeviceProfile) -> tuple[Session | FreeSession, ...]:
     """The bundle's instances; they divide the device's threads, so that together they do not oversubscribe it."""
     count = bundle.queue.instances
     total = device.threads or len(os.sched_getaffinity(0))
@@ -145,7 +170,7 @@ def open_sessions(backend: Backend, bundle: Bundle, device: DeviceProfile) -> tu
     opened: list[Session | FreeSession] = []
     try:
         for _ in range(count):
-            opened.append(backend.open(bundle, each))
+            opened.append(opening(bundle, each))
     except BaseException:
         for session in opened:
             session.close()

@@ -16,8 +16,10 @@ from ..models.bundle import Bundle, BundleError
 from .batcher import Batcher, Limits
 from .discover import ModelOnDisk, chosen, discover, read, stamp
 from .engine import Engine, Pool
+from .engine_keeper import EngineKeeper, EngineSettings
+from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Failed, Invalid, NotFound
-from .loading import Opened, open_bundle
+from .loading import Opened
 from .served import Served
 from .shares import Shares
 from .stats import Stats
@@ -52,11 +54,13 @@ class Repository:
     """All models of one folder. Every method runs on the event loop; disk and sessions are touched on the pool."""
 
     def __init__(self, root: Path, device: DeviceProfile, pool: Pool, *, limits: Limits | None = None,
-                 decode: Decode | None = None, required: tuple[str, ...] = ("*",), state: Path | None = None) -> None:
+                 decode: Decode | None = None, required: tuple[str, ...] = ("*",), state: Path | None = None,
+                 engines: EngineSettings | None = None) -> None:
         self.root = root
         self.state = state
         self.device = device
         self.pool = pool
+        self.engines = EngineKeeper(engines or EngineSettings(), device, state)
         self.limits = limits or Limits()
         self.shares = Shares(device.threads or len(os.sched_getaffinity(0)))
         self.decode = decode
@@ -197,6 +201,21 @@ class Repository:
             self.hung.pop((name, version), None)
         raise Failed(f"{sentence} and nothing could take its place")
 
+    async def switch(self, cycle: Cycle, opened: Opened) -> bool:
+        """Put a model onto its engine, at one stroke: what asks from now on is answered by it. See EngineKeeper."""
+        name, version = opened.bundle.name, opened.bundle.version
+        model = self.models.get(name)
+        if model is not None:
+            async with model.lock:
+                old = model.versions.get(version)
+                if old is not None and old.cycle is cycle:
+                    self._put(model, opened, old)
+                    log.info("model '%s' version %s is switched from %s to its engine (%s %s)", name, version, old.backend,
+                             opened.backend, opened.precision)
+                    return True
+        await self.pool.run(opened.close)
+        return False
+
     async def poll(self) -> None:
         """One look at the folder: load what changed and is no longer being written, retire what is gone."""
         disks = await self.pool.run(discover, self.root)
@@ -247,17 +266,25 @@ class Repository:
             state.state = "READY" if old else "UNAVAILABLE"
             state.reason = f"the newer files were refused and the previous ones serve: {sentence}" if old else sentence
             return sentence
-        model.versions[version] = self._serve(opened)     # the switch: one assignment on the event loop
+        self._put(model, opened, old)
         state.state, state.reason = "READY", ""
         log.info("model '%s' version %s serves (%s %s)", model.name, version, opened.backend or opened.job,
                  opened.precision)
-        if old is not None:
-            self._close_later(old)
+        self.engines.forget(model.name, version)
+        if opened.cycle is not None:
+            self.engines.follow(opened.cycle)
         return None
+
+    def _put(self, model: Model, opened: Opened, old: Served | None) -> None:
+        """The switch: one assignment on the event loop. Whoever still holds the old one is answered all the same."""
+        new = model.versions[opened.bundle.version] = self._serve(opened)
+        if old is not None:
+            old.successor = new
+            self._close_later(old)
 
     def _open(self, disk: ModelOnDisk, version: str) -> Opened:
         bundle: Bundle = read(disk, version)
-        return open_bundle(bundle, self.device, self.state)
+        return self.engines.open(bundle)
 
     def _serve(self, opened: Opened) -> Served:
         bundle, stats = opened.bundle, Stats()
@@ -269,11 +296,13 @@ class Repository:
                         self._engine_of)
         return Served(bundle, backend=opened.backend, precision=opened.precision,
                       batcher=None if opened.job else batcher, engine=engine, stats=stats, job=opened.job,
-                      workload=opened.workload, decode=self.decode, owned=(batcher,) if batcher else ())
+                      workload=opened.workload, decode=self.decode, owned=(batcher,) if batcher else (),
+                      cycle=opened.cycle, refused=opened.refused)
 
     def _retire(self, model: Model, keep: tuple[str, ...]) -> None:
         for version in [v for v in model.versions if v not in keep]:
             self._close_later(model.versions.pop(version))
+            self.engines.forget(model.name, version)
             model.states[version] = State("UNAVAILABLE", "unloaded")
 
     def _close_later(self, served: Served) -> None:

@@ -16,6 +16,7 @@ from .backends.tensors import array_dtype
 from .batcher import Batcher, Fill, Read
 from .deadline import within
 from .engine import Engine
+from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Invalid, Late
 from .stats import Stats
 
@@ -24,6 +25,7 @@ WIRE_NAMES = {
     "int16": "INT16", "int32": "INT32", "int64": "INT64", "float16": "FP16", "float32": "FP32", "float64": "FP64",
     "bfloat16": "BF16", "bytes": "BYTES", "sequence": "BYTES", "map": "BYTES",
 }
+GRACE_S = 30.0
 STAGES = ("queue_ns", "compute_input_ns", "compute_infer_ns", "compute_output_ns")
 PLATFORMS = {"onnx": "onnxruntime_onnx", "null": "aisle_null"}
 
@@ -35,8 +37,12 @@ class Served:
 
     def __init__(self, bundle: Bundle, *, backend: str, precision: str, batcher: Batcher | None, engine: Engine,
                  stats: Stats, job: str | None = None, workload: ModuleType | None = None,
-                 decode: Callable[[bytes], np.ndarray] | None = None, owned: Sequence[Batcher] = ()) -> None:
+                 decode: Callable[[bytes], np.ndarray] | None = None, owned: Sequence[Batcher] = (),
+                 cycle: Cycle | None = None, refused: str = "") -> None:
         self.bundle = bundle
+        self.cycle = cycle                           # the engine that it runs on or should
+        self.refused = refused                       # why it can have none
+        self.successor: Served | None = None         # what was switched in for it
         self.owned = owned
         self.name = bundle.name
         self.version = bundle.version
@@ -116,6 +122,9 @@ class Served:
         The answer is a dictionary of arrays; with `take` it is what `take` makes of the model's outputs on its thread,
         while they lie in its memory (a job's: afterwards, here).
         """
+        if self.successor is not None:       # switched between being looked up and being asked: with a body, that takes a while
+            return await self.successor.infer(tensors, outputs, timeout_us=timeout_us, priority=priority, sequence=sequence,
+                                              nbytes=nbytes, trace=trace, started_ns=started_ns, take=take)
         started = started_ns or time.perf_counter_ns()
         stats = self.stats
         stats.pending += 1
@@ -213,6 +222,8 @@ class Served:
 
     async def answer(self, request: Any, *, input_ns: int = 0) -> Any:
         """A job's Verdict for its Request, counted like any inference; `input_ns` is what decoding it took before."""
+        if self.successor is not None:
+            return await self.successor.answer(request, input_ns=input_ns)
         assert self.workload is not None
         start = time.perf_counter_ns()
         self.stats.pending += 1
@@ -258,7 +269,10 @@ class Served:
             self.stats.failed("BACKEND", ns)
 
     async def close(self) -> None:
-        """Answer what is queued, then give the memory back."""
+        """Answer what is queued, then give the memory back. A job on its way to its network is let through first."""
+        until = time.monotonic() + GRACE_S
+        while self.job and self.owned and self.stats.pending and time.monotonic() < until:    # noqa: ASYNC110 - once
+            await asyncio.sleep(0.005)
         for batcher in self.owned:
             await batcher.drain()
 

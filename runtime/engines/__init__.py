@@ -6,20 +6,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ...edge_devices.profile import DeviceProfile
 from ...models.bundle import Bundle
+from ..backends import Backend, FreeSession, Session
 from .key import Platform, Profile
+
+if TYPE_CHECKING:
+    from .cache import Held
 
 Tell = Callable[[float, str], None]      # the part that is done, 0 to 1, and what is being done
 
 
 class BuildError(RuntimeError):
-    """No engine came of it; the text is a sentence. `lasting`: it will be the same next time."""
+    """No engine came of it; the text is a sentence. `lasting`: it will be the same next time.
 
-    def __init__(self, sentence: str, lasting: bool = False) -> None:
+    `innocent`: the engine is not to blame (memory was short, the device went away) and stays in the cache.
+    """
+
+    def __init__(self, sentence: str, lasting: bool = False, innocent: bool = False) -> None:
         super().__init__(sentence)
         self.lasting = lasting
+        self.innocent = innocent
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,13 @@ class Builder(Protocol):
 
     def build(self, job: Job, tell: Tell) -> Any:
         """The engine as a buffer. BuildError with a sentence that names what could not be built."""
+
+
+class EngineBackend(Backend, Protocol):
+    """A backend that runs engines, and nothing else."""
+
+    def load(self, bundle: Bundle, device: DeviceProfile, held: Held) -> Session | FreeSession:
+        """A session on the engine, which it retains until it is closed. BundleError, or BuildError that knows more."""
 
 
 BUILDERS = {"tensorrt": "aisle.runtime.backends.tensorrt_build:TensorrtBuilder"}

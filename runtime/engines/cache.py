@@ -13,6 +13,7 @@ import json
 import logging
 import mmap
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -41,10 +42,12 @@ class Failure:
 
 
 class Held:
-    """An engine in use: nobody evicts it until `release`."""
+    """An engine in use: nobody evicts it until everyone who retained it has released it."""
 
     def __init__(self, file: BinaryIO, header: dict[str, Any], path: Path) -> None:
-        self._file: BinaryIO | None = file
+        self._file = file
+        self._users = 1
+        self._mutex = threading.Lock()
         self.header = header
         self.path = path
 
@@ -56,16 +59,23 @@ class Held:
     @contextmanager
     def bytes(self) -> Iterator[memoryview]:
         """The engine as the library wrote it, mapped from disk, for as long as this lasts."""
-        assert self._file is not None, "the engine was released"
+        assert self._users, "the engine was released"
         with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as whole, \
                 whole[HEADER:] as engine:
             yield engine
 
+    def retain(self) -> Held:
+        """One more user; each releases once."""
+        with self._mutex:
+            self._users += 1
+        return self
+
     def release(self) -> None:
-        """It may be evicted now; may be called twice."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """One user less; after the last it may be evicted."""
+        with self._mutex:
+            self._users -= 1
+            if self._users == 0:
+                self._file.close()
 
 
 class EngineCache:

@@ -52,6 +52,7 @@ class Cycle:
     """One model version's engine. Written by the thread that advances it, read by anybody: plain values only."""
 
     wish: Wish
+    every: bool = False           # whether other ways are opened beside the engine
     stage: Stage = Stage.WAITING
     part: float = 0.0
     doing: str = ""
@@ -102,7 +103,7 @@ def advance(cycle: Cycle, cache: EngineCache, check: Callable[[Held], T], *, lim
             build: Callable[..., Any] = run_build, clock: Callable[[], float] = time.monotonic) -> T | None:
     """Bring the engine to where it answers as it should; what `check` made of it, or None where it is not to be.
 
-    `check` opens the engine and compares its answers; it owns the Held from then on, and raises BuildError. Blocks for as
+    `check` opens the engine and compares its answers; what it opens retains the Held. It raises BuildError. Blocks for as
     long as a build takes. Never raises for what a builder, a disk or an engine can do wrong: that is in the cycle.
     """
     if cycle.stage is Stage.FAILED:
@@ -136,6 +137,23 @@ def _advance(cycle: Cycle, cache: EngineCache, check: Callable[[Held], T], limit
         held = _built(cycle, cache, limits, build, clock)
         if held is None:
             return None
+    return _proved(cycle, cache, held, check, clock)
+
+
+def reuse(cycle: Cycle, cache: EngineCache, check: Callable[[Held], T], *, clock: Callable[[], float] = time.monotonic
+          ) -> T | None:
+    """`advance` for a start: an engine that was good before is taken, however busy the builder is; nothing is built."""
+    known = cache.failure(cycle.wish.key)
+    if known and (known.lasting or known.tries >= MAX_TRIES):
+        _failed(cycle, known, clock)
+        return None
+    held = cache.get(cycle.wish.key)
+    return None if held is None else _proved(cycle, cache, held, check, clock)
+
+
+def _proved(cycle: Cycle, cache: EngineCache, held: Held, check: Callable[[Held], T], clock: Callable[[], float]) -> T | None:
+    """What `check` made of an engine that is good; None, and why in the cycle, where it is not."""
+    key = cycle.wish.key
     cycle.move(Stage.CHECKING)
     cycle.size, cycle.seconds = held.size, float(held.header.get("seconds", 0))
     # Where the library takes the process down with it, the next start must not walk into the same.
@@ -143,13 +161,12 @@ def _advance(cycle: Cycle, cache: EngineCache, check: Callable[[Held], T], limit
     try:
         made = check(held)
     except BuildError as error:
-        held.release()
-        cache.reject(key)
+        if not error.innocent:
+            cache.reject(key)
         _failed(cycle, cache.fail(key, str(error), error.lasting, tries=0), clock)
         return None
-    except BaseException:
+    finally:
         held.release()
-        raise
     cache.accept(key)
     cycle.tries = 0
     cycle.move(Stage.SERVING)

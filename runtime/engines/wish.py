@@ -1,9 +1,8 @@
-"""Which engine a bundle should have on a device, if any: the first backend in the device's order decides."""
+"""An engine that a bundle should have: what it is known by, and what serves while there is none."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...edge_devices.profile import DeviceProfile
@@ -11,18 +10,15 @@ from ...models.bundle import Bundle, BundleError, digest
 from ..backends import make_backend
 from ..backends.onnx_facts import cache_folder, facts_of
 from ..backends.onnx_file import check_external
-from . import BUILDERS, Builder, BuildError, Job, make_builder
+from . import BUILDERS, BuildError, Job, make_builder
 from .key import EngineKey, Profile
-
-# Without a file of its own a backend that builds engines takes the ONNX file of one of these precisions: other forms of
-# INT8 than its own are refused by its parser.
-PLAIN = ("fp32", "fp16")
 
 
 @dataclass(frozen=True)
 class Wish:
-    """An engine to have: of which file, for which backend, known by which key, built by whom."""
+    """An engine to have: of which bundle and file, for which backend, known by which key, built by whom."""
 
+    bundle: Bundle
     backend: str
     precision: str
     source: str
@@ -31,42 +27,16 @@ class Wish:
     place: str
 
 
-@dataclass(frozen=True)
-class Refused:
-    """The backend that the device prefers cannot take this model; the sentence says why."""
+def without_engines(bundle: Bundle, device: DeviceProfile) -> tuple[Bundle, DeviceProfile]:
+    """What serves while there is no engine: the same, as if the backends that need one did not exist.
 
-    backend: str
-    reason: str
-
-
-def wish_of(bundle: Bundle, device: DeviceProfile, builders: Mapping[str, str] = BUILDERS) -> Wish | Refused | None:
-    """The engine that `bundle` should have on `device`; None where a backend without engines comes first.
-
-    BundleError where the model's file cannot be read.
+    A bundle with nothing but files for engines is run by ONNX Runtime from those: they are ONNX files.
     """
-    refused = None
-    for backend in device.backends:
-        if backend not in builders:
-            if any(name == backend for name, _ in bundle.files) and make_backend(backend).missing() is None:
-                return refused
-            continue
-        builder = make_builder(builders[backend])
-        source = source_of(bundle, backend, device.precisions)
-        if source is None or builder.missing():
-            continue
-        try:
-            return _wish(bundle, device, backend, builders[backend], builder, *source)
-        except BuildError as error:
-            refused = refused or Refused(backend, str(error))
-    return refused
-
-
-def source_of(bundle: Bundle, backend: str, precisions: tuple[str, ...]) -> tuple[str, str] | None:
-    """(precision, path) of the file that an engine is built from."""
-    have = {p: path for (b, p), path in bundle.files.items() if b == "onnx" and p in PLAIN}
-    have |= {p: path for (b, p), path in bundle.files.items() if b == backend}
-    order = [*precisions, *have]
-    return next(((p, have[p]) for p in order if p in have), None)
+    backends = tuple(name for name in device.backends if name not in BUILDERS) or ("onnx",)
+    files = {(b, p): path for (b, p), path in bundle.files.items() if b not in BUILDERS}
+    if not files:
+        files = {("onnx", p): path for (_, p), path in bundle.files.items()}
+    return replace(bundle, files=files), replace(device, backends=backends)
 
 
 def as_onnx(bundle: Bundle, precision: str, source: str) -> Bundle:
@@ -74,19 +44,23 @@ def as_onnx(bundle: Bundle, precision: str, source: str) -> Bundle:
     return replace(bundle, files={("onnx", precision): source})
 
 
-def _wish(bundle: Bundle, device: DeviceProfile, backend: str, place: str, builder: Builder, precision: str, source: str
-          ) -> Wish:
+def make_wish(bundle: Bundle, backend: str, precision: str, source: str, place: str, device: DeviceProfile) -> Wish:
+    """The engine of one file. BuildError with a sentence where the backend cannot take the model.
+
+    Blocking: it looks into the file, and asks the driver.
+    """
+    builder = make_builder(place)
     try:
         described = make_backend(backend).describe(replace(bundle, files={(backend, precision): source}))
+        if sentence := builder.refuses(described):
+            raise BuildError(sentence)
+        outside = weights(bundle, source)
     except BundleError as error:
         raise BuildError(str(error)) from error
-    if sentence := builder.refuses(described):
-        raise BuildError(sentence)
     shapes = profiles(described)
     path = bundle.path(source)
-    key = EngineKey(bundle.name, bundle.sha256.get(source) or digest(path), weights(bundle, source), precision,
-                    builder.platform(), shapes)
-    return Wish(backend, precision, source, key, Job(path, precision, shapes, device.memory_mb // 4), place)
+    key = EngineKey(bundle.name, bundle.sha256.get(source) or digest(path), outside, precision, builder.platform(), shapes)
+    return Wish(bundle, backend, precision, source, key, Job(path, precision, shapes, device.memory_mb // 4), place)
 
 
 def profiles(bundle: Bundle) -> tuple[Profile, ...]:

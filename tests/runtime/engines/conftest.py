@@ -10,9 +10,9 @@ from aisle.edge_devices.profile import DeviceProfile
 from aisle.models.bundle import Bundle, TensorSpec, digest
 from aisle.models.bundle_file import write_bundle_toml
 from aisle.models.make.onnx_models import identity
+from aisle.runtime.engine_wish import wish_of
 from aisle.runtime.engines import BUILDERS
 from aisle.runtime.engines.cache import EngineCache
-from aisle.runtime.engines.wish import wish_of
 
 HERE = Path(__file__).parent
 DEVICE = DeviceProfile("test", backends=("fake", "onnx"), precisions=("fp32",), threads=1)
@@ -38,8 +38,9 @@ def orders(tmp_path, monkeypatch, facts):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("XDG_CACHE_HOME", str(facts))
     monkeypatch.syspath_prepend(str(HERE))
-    from aisle.runtime.backends import BACKENDS
+    from aisle.runtime.backends import BACKENDS, TAKES
     monkeypatch.setitem(BACKENDS, "fake", "fake_backend:FakeBackend")
+    monkeypatch.setitem(TAKES, "fake", ("fake", "onnx"))
     monkeypatch.setitem(BUILDERS, "fake", "fake_engines:FakeBuilder")
     yield give
     for name in ("fake_engines", "fake_backend"):

@@ -45,7 +45,7 @@ class FakeSession(OnnxSession):
 
     def __init__(self, session, bundle, held):
         super().__init__(session, bundle, bundle.max_batch)
-        self.held = held
+        self.held = held.retain()
 
     def close(self):
         super().close()

@@ -116,10 +116,11 @@ from aisle.runtime.engines.build import run_build
 from aisle.runtime.engines.cache import EngineCache
 sys.path.insert(0, {here!r})
 from conftest import DEVICE, BUILDERS
-from aisle.runtime.backends import BACKENDS
-from aisle.runtime.engines.wish import wish_of
+from aisle.runtime.backends import BACKENDS, TAKES
+from aisle.runtime.engine_wish import wish_of
 from aisle.models.bundle_file import read_bundle
 BACKENDS["fake"], BUILDERS["fake"] = "fake_backend:FakeBackend", "fake_engines:FakeBuilder"
+TAKES["fake"] = ("fake", "onnx")
 wish = wish_of(read_bundle(Path({bundle!r})), DEVICE)
 cache = EngineCache(Path({cache!r}), 1 << 30)
 with cache.build_lock() as mine:

@@ -37,7 +37,9 @@ def test_what_was_accepted_is_found_and_what_was_not_is_not(cache):
     assert held.size == 1000
     with held.bytes() as engine:
         assert len(engine) == 1000
-    held.release()
+    held.retain().release()
+    with held.bytes():
+        pass
     held.release()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aisle.models.bundle import Bundle
 from aisle.runtime.engines import BuildError, Job
 from aisle.runtime.engines.build import Built, Stopped, run_build
 from aisle.runtime.engines.cache import EngineCache
@@ -23,7 +24,8 @@ SIZE = 1000
 
 def make_wish(version="10.3", model="a", name="m"):
     key = EngineKey(name, model * 64, "", "fp32", Platform("tensorrt", version, "12.6", "540", "sm_87"))
-    return Wish("tensorrt", "fp32", "m.onnx", key, Job(Path("m.onnx"), "fp32"), "nowhere:Builder")
+    job = Job(Path("m.onnx"), "fp32")
+    return Wish(Bundle(name, "1", "model", Path()), "tensorrt", "fp32", "m.onnx", key, job, "nowhere:Builder")
 
 
 class Bench:
@@ -56,7 +58,7 @@ class Bench:
 
     def check(self, held):
         if self.answers == "well":
-            return held
+            return held.retain()
         if self.answers == "dies":
             raise KeyboardInterrupt      # what is left when the process ends here
         raise BuildError("output 'y' differs by 3 from what the file gives", self.answers == "disagrees")
@@ -207,7 +209,7 @@ def test_progress_never_goes_back():
 def test_the_whole_way_with_a_real_child(wish, cache, orders):
     orders(do=["fail", "well"])
     cycle, seen = Cycle(wish), []
-    assert advance(cycle, cache, lambda held: held) is None
+    assert advance(cycle, cache, lambda held: held.retain()) is None
     assert "operator Odd" in cycle.reason and cycle.table(0)["retry_in_s"] > 0
 
     def build(*args, started, **how):
@@ -215,7 +217,7 @@ def test_the_whole_way_with_a_real_child(wish, cache, orders):
             started(pid)
             seen.append((cycle.stage, cycle.pid))
         return run_build(*args, started=both, **how)
-    held = advance(cycle, cache, lambda held: held, build=build)
+    held = advance(cycle, cache, lambda held: held.retain(), build=build)
     assert held is not None and cycle.stage is Stage.SERVING and orders.builds() == ["fail", "well"]
     assert seen[0][0] is Stage.BUILDING and seen[0][1] > 0
 

@@ -1,0 +1,235 @@
+"""Brings models onto engines while a fallback serves them: what is built, compared and switched, and when again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..edge_devices.profile import DeviceProfile
+from ..models.bundle import Bundle, BundleError
+from .backends.onnx_facts import cache_folder
+from .engine_check import compare, truth_of
+from .engine_wish import Refused, wish_of
+from .engines import BuildError
+from .engines.build import Limits
+from .engines.cache import EngineCache, Held
+from .engines.cycle import Cycle, Stage, advance, reuse
+from .engines.wish import Wish, without_engines
+from .errors import AisleError
+from .loading import Opened, open_bundle
+
+log = logging.getLogger("aisle.engines")
+LOOK_S = 0.5                 # between looks whether something is due
+UNUSABLE_S = 60.0            # before a folder that could not be used is tried again
+MEMORY_SHARE = 0.5           # of the machine's, for a builder, where nothing is said
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How engines are built and kept; the keys of the configuration's section `engines`."""
+
+    path: str = ""
+    max_mb: int = 4096
+    memory_mb: int = 0
+    minutes: float = 60.0
+    build: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Where engines are kept. BundleError where there is no home and no path is given."""
+        base = cache_folder()
+        if not self.path and base is None:
+            raise BundleError("there is no home folder to keep engines in; name one: engines.path")
+        return Path(self.path) if self.path or base is None else base / "engines"
+
+    @property
+    def limits(self) -> Limits:
+        """What one build may take."""
+        half = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE) >> 20
+        return Limits(self.memory_mb or half, self.minutes)
+
+
+class Switch(Protocol):
+    """What the keeper needs of the repository, on the event loop."""
+
+    async def switch(self, cycle: Cycle, opened: Opened) -> bool:
+        """Put `opened` in the place of the version whose engine this is; False, and closed, where that is gone."""
+
+
+@dataclass
+class _Kept:
+    cycle: Cycle
+    seen: int = 0        # inode of the engine's file that did not do; another one is a reason to look again
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+class EngineKeeper:
+    """One for a server. `open` runs on the pool, `run` on the event loop, builds one after another on a thread of its own."""
+
+    def __init__(self, settings: EngineSettings, device: DeviceProfile, state: Path | None = None) -> None:
+        self.settings = settings
+        self.device = device
+        self.state = state
+        self.builds = 0                  # begun since the start
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._cache: EngineCache | None = None
+        self._thread = ThreadPoolExecutor(1, "aisle-engines")
+        self._busy: Cycle | None = None
+
+    # ---- opening, on the pool
+
+    def open(self, bundle: Bundle, *, every: bool = False) -> Opened:
+        """The bundle on its engine where there is a good one, else on what the device runs without; see `open_bundle`.
+
+        Raises what `open_bundle` raises for the latter. `cycle` of what is opened says how the engine fares.
+        """
+        wish = wish_of(bundle, self.device) if bundle.files else None
+        if not isinstance(wish, Wish):
+            opened = open_bundle(*without_engines(bundle, self.device), self.state, every=every)
+            if isinstance(wish, Refused):
+                opened.refused = f"{wish.backend} cannot take this model: {wish.reason}; {opened.backend} serves it"
+                log.warning("model '%s' version %s: %s", bundle.name, bundle.version, opened.refused)
+            return opened
+        cycle = Cycle(wish, every=every)
+        found = self._reused(cycle, bundle)
+        opened = found or open_bundle(*without_engines(bundle, self.device), self.state, every=every)
+        opened.cycle = cycle
+        return opened
+
+    def _reused(self, cycle: Cycle, bundle: Bundle) -> Opened | None:
+        try:
+            return reuse(cycle, self.cache(), lambda held: self._open_on(cycle, held))
+        except (OSError, BundleError) as error:
+            cycle.reason = f"the engines' folder cannot be used: {error}"
+            log.error("model '%s': %s", bundle.name, cycle.reason)
+            return None
+
+    def cache(self) -> EngineCache:
+        """The cache, made when something first asks for it. OSError or BundleError where it cannot be used."""
+        if self._cache is None:
+            self._cache = EngineCache(self.settings.folder, self.settings.max_mb << 20)
+        return self._cache
+
+    def _open_on(self, cycle: Cycle, held: Held) -> Opened:
+        """The bundle on this engine, its canary answered. BuildError says why not."""
+        try:
+            return open_bundle(cycle.wish.bundle, self.device, self.state, every=cycle.every, engine=(cycle.wish, held))
+        except (AisleError, ValueError, OSError, MemoryError) as error:
+            raise BuildError(str(error) or type(error).__name__) from error
+
+    # ---- following, on the event loop
+
+    def follow(self, cycle: Cycle) -> None:
+        """From now on bring this version onto its engine, in place of what was followed for it before."""
+        bundle = cycle.wish.bundle
+        self.forget(bundle.name, bundle.version)
+        if cycle.stage is not Stage.SERVING:
+            self._kept[bundle.name, bundle.version] = _Kept(cycle, self._inode_of(cycle))
+
+    def forget(self, name: str, version: str) -> None:
+        """The version is no longer served; a build for it ends."""
+        if kept := self._kept.pop((name, version), None):
+            kept.cycle.stop.set()
+
+    async def run(self, switch: Switch) -> None:
+        """Look until cancelled."""
+        try:
+            while True:
+                kept = next(self._due(time.monotonic()), None) if self.settings.build else next(self._appeared(), None)
+                if kept is None:
+                    await asyncio.sleep(LOOK_S)
+                else:
+                    await self._go(kept, switch)
+        finally:
+            for kept in self._kept.values():
+                kept.cycle.stop.set()
+            if self._busy is not None:
+                self._busy.stop.set()
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _go(self, kept: _Kept, switch: Switch) -> None:
+        self._busy = kept.cycle
+        try:
+            opened = await asyncio.get_running_loop().run_in_executor(self._thread, self._advance, kept)
+        finally:
+            self._busy = None
+        if opened is None:
+            kept.seen = self._inode_of(kept.cycle)
+            return
+        self._kept = {name: one for name, one in self._kept.items() if one is not kept}
+        opened.cycle = kept.cycle
+        if not await switch.switch(kept.cycle, opened):
+            log.info("engine of '%s' came too late: the version is gone", kept.cycle.wish.bundle.name)
+
+    def _due(self, now: float) -> Iterator[_Kept]:
+        yield from (kept for kept in self._kept.values() if kept.cycle.due(now))
+        yield from self._appeared()
+
+    def _appeared(self) -> Iterator[_Kept]:
+        """Those whose engine another process has built meanwhile: `aisle model compile` is asked to do just that."""
+        for kept in self._kept.values():
+            cycle = kept.cycle
+            if cycle.stage in (Stage.WAITING, Stage.FAILED, Stage.GIVEN_UP) and self._inode_of(cycle) not in (0, kept.seen):
+                if cycle.stage is Stage.GIVEN_UP:
+                    cycle.move(Stage.WAITING, "an engine has appeared in the cache")
+                yield kept
+
+    def _inode_of(self, cycle: Cycle) -> int:
+        return _inode(self._cache.path(cycle.wish.key)) if self._cache is not None else 0
+
+    # ---- working, on the keeper's thread
+
+    def _advance(self, kept: _Kept) -> Opened | None:
+        cycle = kept.cycle
+        if cycle.stop.is_set():
+            return None
+        try:
+            if not self.settings.build:
+                return reuse(cycle, self.cache(), lambda held: self._checked(cycle, held))
+            self.builds += 1
+            return advance(cycle, self.cache(), lambda held: self._checked(cycle, held), limits=self.settings.limits)
+        except (OSError, BundleError) as error:
+            cycle.reason = f"the engines' folder cannot be used: {error}"
+            cycle.retry_at = time.monotonic() + UNUSABLE_S
+            return None
+
+    def _checked(self, cycle: Cycle, held: Held) -> Opened:
+        return checked(cycle.wish, self.device, lambda: self._open_on(cycle, held))
+
+    # ---- telling
+
+    def told(self) -> dict[str, Any]:
+        """Of all engines together: bytes kept, the limit, builds begun."""
+        cache = self._cache
+        return {"bytes": sum(cache.sizes().values()) if cache else 0, "limit": self.settings.max_mb << 20,
+                "builds": self.builds}
+
+
+def checked(wish: Wish, device: DeviceProfile, opening: Callable[[], Opened]) -> Opened:
+    """What `opening` opened, once it has answered as the model's own file does. BuildError where it does not."""
+    truth = truth_of(wish, device)      # before the engine is opened: both at once may not fit the memory
+    opened = opening()
+    try:
+        worst = max(compare(session, truth) for session in opened.sessions)
+    except AisleError as error:
+        opened.close()
+        raise BuildError(error.sentence) from error
+    except BaseException:
+        opened.close()
+        raise
+    log.info("engine of '%s' differs from its model by %.3g of an output's largest value; %g is allowed", wish.bundle.name,
+             worst, truth.tolerance)
+    return opened

@@ -33,6 +33,8 @@ class ServerConfig:
     tls_cert: str = key("", "PEM certificate chain; with tls_key the server speaks HTTPS.")
     tls_key: str = key("", "PEM private key of tls_cert.")
     max_body_mb: int = key(256, "Largest request body in MiB, compressed or not.", least=1, most=4096)
+    max_bodies_mb: int = key(1024, "MiB of request bodies at once, arriving or being answered; more get a 503.", least=1,
+                             most=1 << 20)
     max_json_mb: int = key(64, "Largest JSON part or JSON body of a request in MiB.", least=1, most=1024)
     max_connections: int = key(512, "Connections at once; more are closed with a 503.", least=1, most=65536)
     idle_timeout_s: float = key(75.0, "A connection without a request is closed after this many seconds.",
@@ -97,6 +99,17 @@ class DeviceConfig:
 
 
 @dataclass(frozen=True)
+class EnginesConfig:
+    """Engines that are built for this device (TensorRT), while something else serves; see docs/accelerators.md."""
+
+    build: bool = key(True, "Whether the server builds engines by itself; else only `aisle model compile` does.")
+    path: str = key("", "Folder where they are kept; empty: aisle/engines in the user's cache.")
+    max_mb: int = key(4096, "MiB that all kept engines may take.", least=1, most=1 << 20)
+    memory_mb: int = key(0, "MiB of memory that building one may take; 0: half of the machine's.", least=0, most=1 << 20)
+    minutes: float = key(60.0, "Minutes that building one may take.", least=0.1, most=1440)
+
+
+@dataclass(frozen=True)
 class PictureConfig:
     """Bounds of pictures that clients send."""
 
@@ -123,6 +136,7 @@ class Config:
     health: HealthConfig = field(default_factory=HealthConfig)
     lane: LaneConfig = field(default_factory=LaneConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    engines: EnginesConfig = field(default_factory=EnginesConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

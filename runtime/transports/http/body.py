@@ -10,11 +10,19 @@ from aiohttp import web
 from ...errors import Invalid, TooLarge, Unsupported
 from .context import Context
 
+HELD = web.RequestKey("held", int)     # bytes that a request's body holds; the frame gives them back when it is answered
+
+
+def hold(request: web.BaseRequest, context: Context, size: int) -> None:
+    """Count bytes of a body that came. Raises Busy where all bodies together would be too much."""
+    context.bodies.hold(size)
+    request[HELD] = request.get(HELD, 0) + size
+
 
 async def read_body(request: web.BaseRequest, context: Context, limit: int | None = None) -> bytes:
     """The whole body, decompressed; at most `limit` bytes (default: the configuration's).
 
-    Raises TooLarge, Invalid (damaged compression), Unsupported (unknown encoding), HTTPRequestTimeout.
+    Raises TooLarge, Invalid (damaged compression), Unsupported (unknown encoding), Busy, HTTPRequestTimeout.
     """
     server = context.config.server
     limit = limit or server.max_body_mb << 20
@@ -23,8 +31,9 @@ async def read_body(request: web.BaseRequest, context: Context, limit: int | Non
         raise TooLarge(f"the request body has {declared} bytes and at most {limit} are accepted")
     content = request.content
     body = content.read_nowait() if content.is_eof() else b""   # the usual case: it came with the headers
+    hold(request, context, len(body))
     if not content.at_eof():
-        body += await read_rest(request, limit - len(body), server.body_timeout_s)
+        body += await read_rest(request, context, limit - len(body))
     encoding = request.headers.get("Content-Encoding")
     if encoding and encoding.lower() != "identity":
         bound = min(limit, server.max_json_mb << 20)
@@ -34,15 +43,16 @@ async def read_body(request: web.BaseRequest, context: Context, limit: int | Non
     return body
 
 
-async def read_rest(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
+async def read_rest(request: web.BaseRequest, context: Context, limit: int) -> bytes:
     """What is still on its way."""
-    pieces, size = [], 0
+    pieces, size, timeout_s = [], 0, context.config.server.body_timeout_s
     try:
         async with asyncio.timeout(timeout_s):
             while chunk := await request.content.readany():
                 size += len(chunk)
                 if size > limit:
                     raise TooLarge(f"the request body is over {limit} bytes, the most that is accepted here")
+                hold(request, context, len(chunk))
                 pieces.append(chunk)
     except TimeoutError:
         raise web.HTTPRequestTimeout(reason=f"the request body had not arrived whole after {timeout_s:g} s; "

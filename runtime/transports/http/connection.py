@@ -1,7 +1,7 @@
 """One connection: aiohttp's, with a short way for inference requests and JSON for malformed HTTP.
 
 The short way reads `POST /v2/models/M[/versions/V]/infer` straight from the socket: no request object, no router,
-the body lands once in one buffer. Whatever is not plainly such a request goes to aiohttp as it came, so there is
+the body lands once in its own memory. Whatever is not plainly such a request goes to aiohttp as it came, so there is
 one parser for everything unusual. Measured with the overhead bench (see docs/serving.md).
 """
 
@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from .answer import Answer, error_answer
+from .receive import Receiver
 
 log = logging.getLogger("aisle.http")
 
@@ -95,15 +96,15 @@ def remaining(data: bytes) -> int:
 class Connection(RequestHandler):
     """aiohttp's connection; `_slow` counts the bytes aiohttp is still to get of its message (negative: for ever)."""
 
-    __slots__ = ("_body", "_filled", "_parsed", "_slow", "_stash", "_task", "_timer")
+    __slots__ = ("_held", "_parsed", "_receiver", "_slow", "_stash", "_task", "_timer")
 
     def __init__(self, manager: Any, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._slow = 0
         self._task: asyncio.Task[None] | None = None
         self._stash = b""
-        self._body: bytearray | None = None
-        self._filled = 0
+        self._receiver: Receiver | None = None       # from the first body that came in pieces on
+        self._held: bytearray | None = None          # a body whose bytes are counted
         self._parsed: tuple[str, str | None, dict[str, str]] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -127,8 +128,6 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         if not data:                                 # aiohttp pokes itself so when it can go on parsing
             super().data_received(data)
-        elif self._body is not None:
-            self._continue(data)
         elif self._task is not None:
             self._stash += data                      # pipelined behind a request that is being answered
             if len(self._stash) > MAX_HEAD and self.transport is not None:
@@ -137,6 +136,8 @@ class Connection(RequestHandler):
             self._slow = self._slow - len(data) if 0 < len(data) <= self._slow else -1
             super().data_received(data)
         elif not self._short(data):
+            if self._receiver is not None:
+                self._receiver.leave()
             self._slow = remaining(data)
             super().data_received(data)
 
@@ -150,7 +151,7 @@ class Connection(RequestHandler):
             return False
         manager: Any = self._manager
         parsed = read_head(data, manager.heads)
-        if parsed is None or parsed[4] > manager.max_body:
+        if parsed is None or parsed[4] > manager.max_body or not manager.bodies.room(parsed[4]):
             return False
         name, version, headers, start, length = parsed
         self._parsed = (name, version, headers)
@@ -160,31 +161,28 @@ class Connection(RequestHandler):
             self._stash = data[start + length:]
             self._begin(data[start:start + length] if start + length < len(data) else data[start:])
             return True
-        self._body, self._filled = bytearray(length), have
-        self._body[:have] = data[start:]
+        self._held = body = manager.bodies.take(length)
+        body[:have] = data[start:]
+        if self._receiver is None:
+            self._receiver = Receiver(self, cast(asyncio.Transport, self.transport))
+        self._receiver.begin(body, have)
         self._timer = self._loop.call_later(manager.body_timeout_s, self._too_slow)
         return True
 
-    def _continue(self, data: bytes) -> None:
-        body = self._body
-        assert body is not None
-        take = min(len(data), len(body) - self._filled)
-        body[self._filled:self._filled + take] = data if take == len(data) else data[:take]
-        self._filled += take
-        if self._filled == len(body):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._body, self._stash = None, data[take:]
-            self._begin(body)
+    def body_done(self, body: bytearray) -> None:
+        """The whole body is here."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._begin(body)
 
     def _too_slow(self) -> None:
-        if self._body is not None and self.transport is not None:
+        receiver = self._receiver
+        if receiver is not None and receiver.wanted and self.transport is not None:
             manager: Any = self._manager
-            text = (f"the request body had not arrived whole after {manager.body_timeout_s:g} s; {self._filled} of "
-                    f"{len(self._body)} bytes came")
+            text = (f"the request body had not arrived whole after {manager.body_timeout_s:g} s; {receiver.filled} of "
+                    f"{receiver.wanted} bytes came")
             self.transport.write(error_answer(408, text, (("Connection", "close"),)).wire())
             self.transport.close()
-        self._body = None
 
     def _begin(self, body: Any) -> None:
         assert self._parsed is not None
@@ -199,11 +197,13 @@ class Connection(RequestHandler):
         manager: Any = self._manager
         answer = await manager.infer(name, version, headers, body)
         self._task = None
+        del body                                     # so that its memory can be used again
         # Do not join what is large.
         self._write(answer.wire() if answer.size < 65536 else (answer.head(), *answer.pieces))
 
     def _write(self, wire: bytes | tuple[bytes | memoryview, ...]) -> None:
         transport, self._parsed = self.transport, None
+        self._release()
         if transport is None or transport.is_closing():
             return
         if isinstance(wire, bytes):
@@ -217,12 +217,22 @@ class Connection(RequestHandler):
             transport.resume_reading()
             self.data_received(stash)
 
+    def _release(self) -> None:
+        """The body's bytes count no more."""
+        body, self._held = self._held, None
+        if body is not None:
+            manager: Any = self._manager
+            manager.bodies.give(body)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._task is not None:
             self._task.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        self._body = None
+        if self._receiver is not None:
+            self._receiver.drop()
+            self._receiver = None
+        self._release()
         super().connection_lost(exc)
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,

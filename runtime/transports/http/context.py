@@ -10,6 +10,7 @@ from pathlib import Path
 from ...config import Config
 from ...engine import Pool
 from ...repository import Repository
+from .receive import Bodies
 
 
 @dataclass
@@ -26,3 +27,6 @@ class Context:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: int = 0
     requests: int = 0
+
+    def __post_init__(self) -> None:
+        self.bodies = Bodies(self.config.server.max_bodies_mb << 20)

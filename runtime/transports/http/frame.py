@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 from ...errors import AisleError, Busy
 from .access import Access
 from .answer import Answer, answer_of, error_answer
+from .body import HELD
 from .connection import Connection, Head
 from .context import Context
 from .health import Health
@@ -71,6 +72,7 @@ class Frame:
             return error_response(500, "the server failed on this request; its log says where. Please report it")
         finally:
             context.in_flight -= 1
+            context.bodies.held -= request.get(HELD, 0)
 
     async def infer(self, name: str, version: str | None, headers: dict[str, str], body: Any) -> Answer:
         """The short way of an inference request whose body is here; see connection.py."""
@@ -135,6 +137,7 @@ class Server(web.Server):
         self.max_body = settings.max_body_mb << 20
         self.infer = frame.infer
         self.infer_now = frame.infer_now
+        self.bodies = context.bodies
         self.heads: dict[bytes, Head] = {}
         super().__init__(frame.dispatch, request_factory=self._web_request, handler_cancellation=True,
                          access_log=None, auto_decompress=False, keepalive_timeout=settings.idle_timeout_s,

@@ -1,4 +1,4 @@
-"""Reads a picture's format and size from its first bytes, and whether its end is there, before anything is decoded.
+"""Reads a picture's format, size and turn from its first bytes, and whether its end is there, before anything is decoded.
 
 Formats are those whose memory is known from the header: JPEG, PNG, BMP, WebP, binary PNM. Others are named and
 refused: their decoders are larger than the need for them at a camera.
@@ -6,11 +6,12 @@ refused: their decoders are larger than the need for them at a camera.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from .errors import Invalid, TooLarge
 
@@ -40,11 +41,27 @@ class PictureTooLarge(TooLarge):
 
 @dataclass(frozen=True)
 class PictureSize:
-    """What the header says: width and height in pixels as stored, before any EXIF orientation."""
+    """What the header says: width and height in pixels as stored, before any EXIF orientation.
+
+    Of a JPEG also EXIF's `orientation`, 1 to 8, and how much coarser than the pixels its colours stay along (y, x) where
+    it is decoded smaller: colours stored at half the width but not height (4:2:2) are not scaled less than the pixels.
+    """
 
     format: str
     width: int
     height: int
+    orientation: int = 1
+    coarse: tuple[int, int] = (1, 1)
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(height, width) as people see it."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+
+    def covers(self, cover: tuple[int, int], reduction: int) -> bool:
+        """Whether 1 / `reduction` of it, colours too, has at least `cover` (height, width) pixels, upright."""
+        coarse = self.coarse[::-1] if self.orientation >= 5 else self.coarse
+        return all(n // (reduction * k) >= least for n, k, least in zip(self.upright, coarse, cover, strict=True))
 
 
 def size_of(data: bytes | memoryview) -> PictureSize:
@@ -61,13 +78,19 @@ def size_of(data: bytes | memoryview) -> PictureSize:
                 raise broken(name, "its header ends too early") from error
             if width < 1 or height < 1:
                 raise broken(name, f"its header says {width} x {height} pixels")
-            return PictureSize(name, width, height)
+            size = PictureSize(name, width, height)
+            return _jpeg_details(memoryview(data), size) if name == "JPEG" else size
     refused = next((name for magic, name in _REFUSED if head.startswith(magic)), None)
     if head[4:8] == b"ftyp":
         refused = "AVIF or HEIF" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1") else "MP4"
     if refused:
         raise PictureError(f"the picture is {refused}, which is not read here; {ADVICE}")
     raise PictureError(f"the data is no picture known here (it starts with {head[:8].hex(' ') or 'nothing'}); {ADVICE}")
+
+
+def passes(data: bytes | memoryview, size: PictureSize) -> int:
+    """How often a decoder goes over the whole picture: the scans of a progressive JPEG, 1 for others."""
+    return max(1, bytes(data).count(b"\xff\xda")) if size.format == "JPEG" else 1
 
 
 def whole(data: bytes | memoryview, size: PictureSize) -> bytes | memoryview:
@@ -85,7 +108,8 @@ def broken(name: str, why: str) -> PictureError:
 
 # ---- JPEG
 
-def _jpeg(data: memoryview) -> tuple[int, int]:
+def _segments(data: memoryview) -> Iterator[tuple[int, int, int]]:
+    """(marker, first byte, length) of each segment of a JPEG; of those after which data comes, the length is 0."""
     at = 2
     for _ in range(MAX_SEGMENTS):
         while data[at] != 0xFF:       # decoders skip stray bytes between segments, so does this
@@ -94,18 +118,60 @@ def _jpeg(data: memoryview) -> tuple[int, int]:
             at += 1
         marker = data[at]
         at += 1
-        if marker in _SOF:
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            return width, height
         if marker in (0xD9, 0xDA):
-            raise broken("JPEG", "it has no frame header")
+            yield marker, at, 0
+            return
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             continue
         length = struct.unpack_from(">H", data, at)[0]
         if length < 2:
             raise broken("JPEG", f"a segment of {length} bytes")
+        yield marker, at + 2, length - 2
         at += length
     raise broken("JPEG", f"more than {MAX_SEGMENTS} segments")
+
+
+def _jpeg(data: memoryview) -> tuple[int, int]:
+    for marker, at, _ in _segments(data):
+        if marker in _SOF:
+            height, width = struct.unpack_from(">HH", data, at + 1)
+            return width, height
+    raise broken("JPEG", "it has no frame header")
+
+
+def _jpeg_details(data: memoryview, size: PictureSize) -> PictureSize:
+    """The size with orientation, from the first EXIF segment before the frame as OpenCV looks for it, and colours."""
+    orientation = 0
+    for marker, at, length in _segments(data):
+        if marker in _SOF:
+            return replace(size, orientation=orientation or 1, coarse=_coarse(data[at:at + length]))
+        if marker == 0xE1 and not orientation and bytes(data[at:at + 6]) == b"Exif\0\0":
+            orientation = _tiff_orientation(data[at + 6:at + length])
+    return size
+
+
+def _coarse(frame: memoryview) -> tuple[int, int]:
+    """See PictureSize; decoders scale a component less by what it is coarser along both axes."""
+    sampling = [(factors & 15 or 1, factors >> 4 or 1) for factors in frame[7:6 + 3 * frame[5]:3]]
+    down, across = (max((s[axis] for s in sampling), default=1) for axis in (0, 1))
+    steps = [(down / v, across / h) for v, h in sampling]
+    return (max((math.ceil(y / min(y, x)) for y, x in steps), default=1),
+            max((math.ceil(x / min(y, x)) for y, x in steps), default=1))
+
+
+def _tiff_orientation(tiff: memoryview) -> int:
+    order = {b"II": "<", b"MM": ">"}.get(bytes(tiff[:2]))
+    if order is None:
+        return 1
+    try:
+        first = struct.unpack_from(f"{order}I", tiff, 4)[0]
+        for entry in range(struct.unpack_from(f"{order}H", tiff, first)[0]):
+            tag, value = struct.unpack_from(f"{order}H6xH", tiff, first + 2 + 12 * entry)
+            if tag == 0x0112:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:    # an end too early: decoders show such a picture as it is stored
+        pass
+    return 1
 
 
 def _jpeg_whole(data: memoryview, size: PictureSize) -> None:
@@ -113,7 +179,7 @@ def _jpeg_whole(data: memoryview, size: PictureSize) -> None:
     first = raw.find(b"\xff\xda")
     if raw.rfind(b"\xff\xd9") < first or first < 0:
         raise broken("JPEG", "its end is missing")
-    scans = raw.count(b"\xff\xda")
+    scans = passes(raw, size)
     if scans > MAX_SCANS:
         raise broken("JPEG", f"it has {scans} scans, more than {MAX_SCANS}")
 

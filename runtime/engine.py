@@ -37,6 +37,11 @@ class Engine:
         """The roles that have a model."""
         return tuple(self._batchers)
 
+    @property
+    def threads(self) -> int:
+        """How many threads the device gives to CPU work."""
+        return self._pool.threads
+
     async def infer(self, role: str, fill: Fill, read: Read, *, timeout_us: int = 0, priority: int = 0) -> Any:
         """Run one row of the model bound to `role`; `fill` and `read` get views of that row.
 

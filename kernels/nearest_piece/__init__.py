@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,18 +20,18 @@ class Index(Protocol):
     def nearest(self, x: float, y: float, limit: float) -> tuple[int, float, float]:
         """The nearest piece within `limit` (ties: the lower), where on it (0 to 1), how far; (-1, 0, limit) if none."""
 
+    def nearest_all(self, x: np.ndarray, y: np.ndarray, limit: float, piece: np.ndarray, t: np.ndarray) -> None:
+        """`nearest` of many points, float64 (n): the pieces into `piece` int32 (n), where on them into `t` float64 (n)."""
 
-def index(ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray, per_bucket: int = 4) -> Any:
-    """An `Index` over pieces from (ax, ay) to (ax + bx, ay + by), float64 (pieces,) each, finite, in metres.
 
-    A bucket holds about `per_bucket` pieces; a piece stands in every bucket that its box touches. ValueError says what
-    does not fit.
+def buckets(ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray, per_bucket: int = 4) -> dict[str, np.ndarray]:
+    """Pieces from (ax, ay) to (ax + bx, ay + by), float64 (pieces,) each, finite, in metres, sorted into buckets.
+
+    `first` int32 (buckets + 1), `pieces` int32, `grid` float64 (5): x and y of the corner, side of a bucket, columns, rows. A
+    bucket holds about `per_bucket` pieces; a piece stands in every bucket that its box touches. ValueError says what does not
+    fit. To be kept beside the pieces: `index` needs it.
     """
-    _check.array(ax, "ax", "float64", (None,))
-    for name, value in (("ay", ay), ("bx", bx), ("by", by)):
-        _check.array(value, name, "float64", ax.shape)
-    if not all(np.isfinite(v).all() for v in (ax, ay, bx, by)):
-        raise ValueError("expected finite numbers, got NaN or infinity - at `ax`, `ay`, `bx` or `by`")
+    _pieces(ax, ay, bx, by)
     _check.number(per_bucket, "per_bucket", 1, 1000)
     low = np.stack([np.minimum(ax, ax + bx), np.minimum(ay, ay + by)])
     high = np.stack([np.maximum(ax, ax + bx), np.maximum(ay, ay + by)])
@@ -49,7 +49,33 @@ def index(ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray, per_bu
     bucket = (lo[1][piece] + k // wide[0][piece]) * columns + lo[0][piece] + k % wide[0][piece]
     order = np.argsort(bucket, kind="stable")
     first = np.searchsorted(bucket[order], np.arange(columns * rows + 1)).astype(np.int32)
-    return _index(ax, ay, bx, by, first, piece[order].astype(np.int32), float(origin[0]), float(origin[1]), step, columns, rows)
+    return {"first": first, "pieces": piece[order].astype(np.int32), "grid": np.array([*origin, step, columns, rows])}
+
+
+def index(ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray, kept: Mapping[str, np.ndarray] | None = None) -> Any:
+    """An `Index` over pieces, by what `buckets` made of them (which it makes if there is nothing kept).
+
+    ValueError if they do not belong together.
+    """
+    if kept is None:
+        kept = buckets(ax, ay, bx, by)
+    else:
+        _pieces(ax, ay, bx, by)
+        _check.array(kept["first"], "first", "int32", (None,))
+        _check.array(kept["pieces"], "pieces", "int32", (None,))
+        _check.array(kept["grid"], "grid", "float64", (5,))
+        if not (np.isfinite(kept["grid"]).all() and np.abs(kept["grid"][3:]).max() < 1e6):
+            raise ValueError(f"expected corner, side, columns and rows, got {kept['grid'].tolist()} - at `grid`")
+    x0, y0, step, columns, rows = kept["grid"].tolist()
+    return _index(ax, ay, bx, by, kept["first"], kept["pieces"], x0, y0, step, int(columns), int(rows))
+
+
+def _pieces(ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray) -> None:
+    _check.array(ax, "ax", "float64", (None,))
+    for name, value in (("ay", ay), ("bx", bx), ("by", by)):
+        _check.array(value, name, "float64", ax.shape)
+    if not all(np.isfinite(v).all() for v in (ax, ay, bx, by)):
+        raise ValueError("expected finite numbers, got NaN or infinity - at `ax`, `ay`, `bx` or `by`")
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
@@ -65,4 +91,4 @@ def cases(rng: np.random.Generator) -> Iterator[dict]:
     yield {"ax": np.arange(50.0), "ay": np.zeros(50), "bx": np.ones(50), "by": np.zeros(50)}
 
 
-__all__ = ["TOLERANCE", "Index", "cases", "index"]
+__all__ = ["TOLERANCE", "Index", "buckets", "cases", "index"]

@@ -55,3 +55,15 @@ cdef class Index:
         if found.piece < 0:
             return -1, 0.0, limit
         return found.piece, found.t, sqrt(found.square)
+
+    def nearest_all(self, const double[::1] x not None, const double[::1] y not None, double limit, int32_t[::1] piece not None,
+                    double[::1] t not None):
+        """See the package."""
+        cdef int64_t i, n = x.shape[0]
+        cdef Found found
+        if y.shape[0] != n or piece.shape[0] != n or t.shape[0] != n:
+            raise ValueError(f"expected {n} of x, y, piece and t, got {y.shape[0]}, {piece.shape[0]} and {t.shape[0]}")
+        with nogil:
+            for i in range(n):
+                found = search(self.p, x[i], y[i], limit)
+                piece[i], t[i] = found.piece, found.t

@@ -25,3 +25,7 @@ class Index:
         if not away[k] <= limit * limit:
             return -1, 0.0, limit
         return k, float(t[k]), float(np.sqrt(away[k]))
+
+    def nearest_all(self, x: np.ndarray, y: np.ndarray, limit: float, piece: np.ndarray, t: np.ndarray) -> None:
+        for i, (px, py) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
+            piece[i], t[i], _ = self.nearest(px, py, limit)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...kernels.distance_field import FREE, WALL
+from ...kernels.shortest_path import Run
 from .answers import Alternative, Place, Reach, Route
 from .floor import Floor
 
@@ -88,7 +89,7 @@ class FloorMap(Floor):
         shut = self.changes()
         return [] if way is None else [int(cell) for cell in way.nodes if int(cell) in shut]
 
-    def apply(self, costs: Mapping[int, int | None]) -> int:
+    def apply(self, costs: Mapping[int, int | None], run: Run | None = None) -> int:
         """Close cells (INF) and give others back what the map says (None), in one step; the new version."""
         wanted = np.fromiter(costs, np.int64, len(costs))
         shut = np.array([cost is not None for cost in costs.values()], bool)

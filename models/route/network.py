@@ -16,6 +16,7 @@ FORMAT = 1             # rises when older readers would misread the arrays
 ROLE = "map"
 INF = 2**31 - 1
 FRAMES = ("wgs84", "plane")
+EXTRAS = ("topology", "metric", "snap")     # arrays made of the others; files KIND_NAME.npy
 
 # name -> (dtype, length): n nodes, e edges, a arcs, k arcs' nodes; other text: any length.
 ARRAYS: dict[str, tuple[str, str]] = {
@@ -38,11 +39,14 @@ class Network:
 
     Arcs are what the search runs on: arc i < edges is edge i; later ones are further copies of `arc_edge`, made where
     turns are forbidden. They join states; state i < nodes is node i, later ones are "at `state_node` after a
-    certain edge". `topology` is what `kernels.shortest_path.build` made of the arcs.
+    certain edge". `topology` is what `kernels.shortest_path.build` made of the arcs, `metric` the map's own weights on it and
+    `snap` the index of places: both could be made anew, and are kept because opening a map must not take long.
     """
 
     arrays: Mapping[str, np.ndarray]
     topology: Mapping[str, np.ndarray] = field(default_factory=dict)
+    metric: Mapping[str, np.ndarray] = field(default_factory=dict)
+    snap: Mapping[str, np.ndarray] = field(default_factory=dict)
     frame: str = "wgs84"
     names: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
@@ -88,15 +92,17 @@ def save(network: Network, folder: Path, name: str, version: str = "1") -> Bundl
     folder.mkdir(parents=True, exist_ok=True)
     sums: dict[str, str] = {}
     texts = {"names.txt": "\n".join(line.replace("\n", " ") for line in network.names).encode()}
-    for stem, value in [*network.arrays.items(), *((f"topology_{k}", v) for k, v in network.topology.items())]:
+    extra = {kind: getattr(network, kind) for kind in EXTRAS}
+    files = {f"{kind}_{name}": value for kind, values in extra.items() for name, value in values.items()}
+    for stem, value in {**network.arrays, **files}.items():
         np.save(folder / f"{stem}.npy", np.ascontiguousarray(value))
         sums[f"{stem}.npy"] = digest(folder / f"{stem}.npy")
     for file, data in texts.items():
         (folder / file).write_bytes(data)
         sums[file] = digest(folder / file)
     params = {"format": FORMAT, "frame": network.frame, "profile": network.profile, "source": network.source,
-              "names": len(network.names), "kinds": list(network.kinds), "topology": sorted(network.topology),
-              "report": dict(network.report)}
+              "names": len(network.names), "kinds": list(network.kinds), "report": dict(network.report),
+              **{kind: sorted(values) for kind, values in extra.items()}}
     bundle = Bundle(name=name, version=version, role=ROLE, root=folder, params=params, sha256=sums,
                     licence=network.attribution)
     write_bundle_toml(bundle, folder)
@@ -117,12 +123,12 @@ def load(folder: Path) -> Network:
     if params.get("frame") == "floor":
         raise BundleError(f"{folder} is a floor without streets; open it with `models.route.open_any`")
     arrays = {stem: _array(bundle, stem) for stem in ARRAYS}
-    topology = {stem: _array(bundle, f"topology_{stem}") for stem in params.get("topology", [])}
+    extra = {kind: {stem: _array(bundle, f"{kind}_{stem}") for stem in params.get(kind, [])} for kind in EXTRAS}
     text = bundle.path("names.txt").read_text("utf-8") if bundle.path("names.txt").is_file() else ""
     names = tuple(text.split("\n")) if params.get("names") else ()
-    network = Network(arrays, topology, str(params.get("frame")), names, tuple(params.get("kinds", [])),
-                      str(params.get("profile", "")), str(params.get("source", "")), bundle.licence,
-                      params.get("report", {}))
+    network = Network(arrays, **extra, frame=str(params.get("frame")), names=names,
+                      kinds=tuple(params.get("kinds", [])), profile=str(params.get("profile", "")),
+                      source=str(params.get("source", "")), attribution=bundle.licence, report=params.get("report", {}))
     check(network, str(folder))
     return network
 
@@ -163,9 +169,14 @@ def check(network: Network, where: str = "map") -> None:
 
 
 def with_topology(network: Network) -> Network:
-    """The network with the order and hierarchy of its graph (seconds for a city; weights do not matter)."""
+    """The network with the order and hierarchy of its graph (seconds for a city; weights do not matter), its own weights on
+    that, and the index of its places.
+    """
     from ...kernels import shortest_path
+    from .snap import pieces_of
     a = network.arrays
     at = a["state_node"]
     made = shortest_path.build(a["arc_tail"], a["arc_head"], a["node_x"][at], a["node_y"][at])
-    return replace(network, topology={k: v for k, v in made.items() if k not in ("tail", "head")})
+    engine = shortest_path.engine(made, len(at), np.asarray(a["edge_cost"])[a["arc_edge"]])
+    return replace(network, topology={k: v for k, v in made.items() if k not in ("tail", "head")},
+                   metric=shortest_path.metric_arrays(engine), snap=pieces_of(network))

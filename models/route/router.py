@@ -14,10 +14,13 @@ from ..bundle_file import read_bundle
 from .alternatives import Penalised
 from .answers import Alternative, Place, Reach, Route
 from .area import touching
+from .ends import Ends, Spots
 from .floor import Floor, load_floor
 from .network import INF, Network, load, with_topology
 from .snap import Snap, Snapper
 from .snap import scale as metres
+from .tables import table
+from .ways import Ways, ways_between
 
 MAX_COST = INF - 1
 
@@ -30,18 +33,17 @@ class Router:
     """
 
     def __init__(self, network: Network) -> None:
-        self.network = network if network.topology else with_topology(network)
+        self.network = network = network if network.topology else with_topology(network)
         a = network.arrays
         self.arc_edge = np.asarray(a["arc_edge"])
         self._base = np.asarray(a["edge_cost"])
-        self._engine = self.new_engine(self._base[self.arc_edge])
+        self.ends = Ends(network)
+        self._engine = self.new_engine(self._base[self.arc_edge], network.metric or None)
         self._changed: dict[int, int] = {}
         self._lock = threading.Lock()                # orders writers; readers never take it
         self._snapper: Snapper | None = None
         self._plain: Router | None = None            # the map without changes, once somebody asks why there is no way
         self._penalised = Penalised(self)
-        self._copies = _groups(self.arc_edge[network.edges:], network.edges)
-        self._states = _groups(np.asarray(a["state_node"])[network.nodes:], network.nodes)
 
     # ---- places
 
@@ -59,9 +61,14 @@ class Router:
             raise ValueError(f"expected finite coordinates, got ({lat}, {lon})")
         if self.network.frame == "wgs84" and not (-90 <= lat <= 90 and -180 <= lon <= 180):
             raise ValueError(f"expected a latitude from -90 to 90 and a longitude from -180 to 180, got ({lat}, {lon})")
+        return self.snapper.nearest(lon, lat, limit_m)
+
+    @property
+    def snapper(self) -> Snapper:
+        """The index of places, made when it is first needed and not in the bundle."""
         if self._snapper is None:
             self._snapper = Snapper(self.network)
-        return self._snapper.nearest(lon, lat, limit_m)
+        return self._snapper
 
     def swapped(self, lat: float, lon: float) -> bool:
         """Whether the point lies off the map, but on it with latitude and longitude exchanged."""
@@ -91,50 +98,44 @@ class Router:
 
     def route_with(self, engine: shortest_path.Engine, source: Place, target: Place) -> Route | None:
         """`route` on another engine of the same map (alternatives bend the weights of one)."""
-        version = engine.version
-        starts, ends = self._starts(source), self._ends(target)
-        cost, i, j, arcs = engine.path(*starts[:2], *ends[:2])
-        edges = self.arc_edge[arcs]
+        starts, ends = self.ends.sources([source]), self.ends.targets([target])
+        costs, start, goal, _, arcs, version = engine.ways(*starts.arguments, *ends.arguments)
+        cost, edges = int(costs[0]), self.arc_edge[arcs]
         direct = self._within(source, target)
         if direct is not None and direct[0] <= cost:
             edge, first, last = direct[1:]
             return self._made(direct[0], np.array([edge], np.int32), first, last, version)
         if cost >= INF:
             return None
-        first, last = 0.0, 1.0
-        if starts[2][i] >= 0:
-            edges, first = np.concatenate([[starts[2][i]], edges]), starts[3][i]
-        if ends[2][j] >= 0:
-            edges, last = np.concatenate([edges, [ends[2][j]]]), ends[3][j]
+        i, j, first, last = int(start[0]), int(goal[0]), 0.0, 1.0
+        if starts.edge[i] >= 0:
+            edges, first = np.concatenate([starts.edge[i:i + 1], edges]), float(starts.at[i])
+        if ends.edge[j] >= 0:
+            edges, last = np.concatenate([edges, ends.edge[j:j + 1]]), float(ends.at[j])
         node = source if isinstance(source, int) else None
         return self._made(cost, edges.astype(np.int32), first, last, version, node)
 
+    def ways(self, rows: np.ndarray, limit_m: float = 500.0, paths: bool = True) -> Ways:
+        """The best way of many pairs in a few calls: rows int32 (n, 2) of nodes, or float64 (n, 4) of (lat, lon) from and to.
+
+        A pair with a node that does not exist, or a place farther than `limit_m` from the network, has no way.
+        """
+        return ways_between(self, self._engine, rows, limit_m, paths)
+
     def cost(self, source: int, target: int) -> int:
         """The least cost from node to node in milliseconds; INF without a way. The quickest question."""
-        if source in self._states or target in self._states:
-            ends = self._ends(target)
-            return self._engine.path(*self._starts(source)[:2], *ends[:2])[0]
-        return self._engine.distance(source, target)
+        if self.ends.single(self.ends.check_node(target)):
+            return self._engine.distance(source, target)
+        starts, ends = self.ends.sources([source]), self.ends.targets([target])
+        return int(self._engine.ways(*starts.arguments, *ends.arguments, False)[0][0])
 
     def matrix(self, sources: Sequence[Place], targets: Sequence[Place]) -> np.ndarray:
         """Costs in milliseconds of all pairs, uint32 (sources, targets); INF without a way."""
-        starts, ends = [self._starts(p) for p in sources], [self._ends(p) for p in targets]
-        rows, columns = [s[0] for s in starts], [e[0] for e in ends]
-        out = np.full((len(sources), len(targets)), INF, np.uint32)
-        if not out.size:
-            return out
-        table = np.empty((sum(map(len, rows)), sum(map(len, columns))), np.uint32)
-        self._engine.matrix(np.concatenate(rows), np.concatenate(columns), table)
-        whole = table.astype(np.int64) + np.concatenate([s[1] for s in starts]).astype(np.int64)[:, None]
-        whole += np.concatenate([e[1] for e in ends]).astype(np.int64)
-        down = np.minimum.reduceat(whole, np.cumsum([0, *map(len, rows[:-1])]), axis=0)
-        out[:] = np.minimum(np.minimum.reduceat(down, np.cumsum([0, *map(len, columns[:-1])]), axis=1), INF)
-        for i, source in enumerate(sources):
-            for j, target in enumerate(targets):
-                direct = self._within(source, target)
-                if direct is not None:
-                    out[i, j] = min(out[i, j], direct[0])
-        return out
+        return table(self, self._engine, sources, targets)[0]
+
+    def lengths(self, sources: Sequence[Place], targets: Sequence[Place]) -> tuple[np.ndarray, np.ndarray]:
+        """`matrix`, and the decimetres of one cheapest way of each pair, int64; 0 without a way."""
+        return table(self, self._engine, sources, targets, np.asarray(self.network.arrays["edge_length"]))
 
     def alternatives(self, source: Place, target: Place, count: int = 3, stretch: float = 1.4,
                      shared: float = 0.7) -> list[Alternative]:
@@ -151,16 +152,16 @@ class Router:
     def reach(self, place: Place, limit_ms: int, *, arriving: bool = False) -> Reach:
         """All that can be reached from the place within the limit; with `arriving`, all that can reach it."""
         version = self._engine.version
-        nodes, offsets, *_ = self._ends(place) if arriving else self._starts(place)
+        ends = self.ends.targets([place]) if arriving else self.ends.sources([place])
         costs = np.empty(len(self.network.arrays["state_node"]), np.uint32)
-        self._engine.tree(nodes, offsets, arriving, costs)
+        self._engine.tree(ends.node, self.offsets(ends), arriving, costs)
         merged = costs[:self.network.nodes].copy()
         extra = np.asarray(self.network.arrays["state_node"])[self.network.nodes:]
         np.minimum.at(merged, extra, costs[self.network.nodes:])
         within = np.flatnonzero(merged <= min(limit_ms, MAX_COST)).astype(np.int32)
-        ends = self.network.arrays["edge_head" if arriving else "edge_tail"]
+        entered = self.network.arrays["edge_head" if arriving else "edge_tail"]
         open_ = self.edge_costs() < INF
-        edges = np.flatnonzero((merged[np.asarray(ends)] <= min(limit_ms, MAX_COST)) & open_).astype(np.int32)
+        edges = np.flatnonzero((merged[np.asarray(entered)] <= min(limit_ms, MAX_COST)) & open_).astype(np.int32)
         return Reach(within, merged[within], edges, version)
 
     def cut_by(self, source: Place, target: Place) -> list[int]:
@@ -175,21 +176,22 @@ class Router:
 
     # ---- changes
 
-    def apply(self, costs_ms: Mapping[int, int | None]) -> int:
+    def apply(self, costs_ms: Mapping[int, int | None], run: shortest_path.Run | None = None) -> int:
         """Set the cost of edges, all or none: milliseconds, INF to close, None for the map's own. The new version.
 
-        Every later query sees it. ValueError for an unknown edge or a cost outside 0..INF; then nothing changes.
+        Every later query sees it. Where a large part of the map changes, `run` may share the work out over threads of the
+        caller's. ValueError for an unknown edge or a cost outside 0..INF; then nothing changes.
         """
         for edge, cost in costs_ms.items():
-            self._known(edge)
+            self.ends.check_edge(edge)
             if cost is not None and not 0 <= cost <= INF:
                 raise ValueError(f"expected a cost from 0 to {INF} ms, got {cost} - at edge {edge}")
         with self._lock:
             wanted = {e: int(self._base[e]) if c is None else c for e, c in costs_ms.items()}
-            arcs = [(arc, cost) for edge, cost in wanted.items() for arc in (edge, *self._copies.get(edge, ()))]
-            if not arcs:
+            if not wanted:
                 return self._engine.version
-            version = self._engine.apply(np.array([a for a, _ in arcs], np.int32), np.array([c for _, c in arcs], np.uint32))
+            arcs, which = self.ends.copies(np.fromiter(wanted, np.int64, len(wanted)))
+            version = self._engine.apply(arcs, np.fromiter(wanted.values(), np.uint32, len(wanted))[which], run)
             self._changed.update({e: c for e, c in wanted.items() if c != self._base[e]})
             for edge, cost in wanted.items():
                 if cost == self._base[edge]:
@@ -209,7 +211,7 @@ class Router:
         if not 0 < kmh < 1000:
             raise ValueError(f"expected a speed over 0 and below 1000 km/h, got {kmh}; close the edge to stop all traffic")
         lengths = self.network.arrays["edge_length"]
-        known = [self._known(edge) for edge in edges]
+        known = [self.ends.check_edge(edge) for edge in edges]
         return self.apply({e: min(round(int(lengths[e]) * 360 / kmh), MAX_COST) for e in known})
 
     def changes(self) -> dict[int, int]:
@@ -223,12 +225,12 @@ class Router:
 
     # ---- for alternatives
 
-    def new_engine(self, weights: np.ndarray) -> shortest_path.Engine:
-        """Another engine on this map's graph, with these weights of arcs."""
+    def new_engine(self, weights: np.ndarray, metric: Mapping[str, np.ndarray] | None = None) -> shortest_path.Engine:
+        """Another engine on this map's graph, with these weights of arcs; `metric` is what was kept of it."""
         a = self.network.arrays
         topology = {"tail": np.asarray(a["arc_tail"]), "head": np.asarray(a["arc_head"]),
                     **{name: np.asarray(value) for name, value in self.network.topology.items()}}
-        made: shortest_path.Engine = shortest_path.engine(topology, len(a["state_node"]), weights)
+        made: shortest_path.Engine = shortest_path.engine(topology, len(a["state_node"]), weights, metric)
         return made
 
     def edge_costs(self) -> np.ndarray:
@@ -244,58 +246,25 @@ class Router:
             costs[0], costs[-1] = round(int(costs[0]) * (1 - route.first)), round(int(costs[-1]) * route.last)
         return replace(route, cost_ms=int(costs.sum()))
 
-    # ---- places as nodes with offsets
+    # ---- places on edges
 
-    def _known(self, edge: int) -> int:
-        if not 0 <= edge < self.network.edges:
-            raise ValueError(f"expected an edge from 0 to {self.network.edges - 1}, got {edge}")
-        return edge
-
-    def _edge_cost(self, edge: int) -> int:
+    def edge_cost(self, edge: int) -> int:
+        """The present cost of one edge."""
         return self._changed.get(edge, int(self._base[edge]))
 
-    def _starts(self, place: Place) -> tuple[np.ndarray, np.ndarray, list[int], list[float]]:
-        """States to start from, costs up to them, the edges that lead there (-1: none), and where on them."""
-        if isinstance(place, int):
-            return self._at(place, False)
-        found = []
-        for edge, part in self._sides(place):
-            cost = self._edge_cost(edge)
-            if cost < INF:
-                found.append((int(self.network.arrays["arc_head"][edge]), round(cost * (1 - part)), edge, part))
-        return _columns(found)
-
-    def _ends(self, place: Place) -> tuple[np.ndarray, np.ndarray, list[int], list[float]]:
-        """States to end at, likewise: every state from which the edge may be entered."""
-        if isinstance(place, int):
-            return self._at(place, True)
-        found = []
-        for edge, part in self._sides(place):
-            cost = self._edge_cost(edge)
-            if cost < INF:
-                for arc in (edge, *self._copies.get(edge, ())):
-                    found.append((int(self.network.arrays["arc_tail"][arc]), round(cost * part), edge, part))
-        return _columns(found)
-
-    def _at(self, node: int, ending: bool) -> tuple[np.ndarray, np.ndarray, list[int], list[float]]:
-        if not 0 <= node < self.network.nodes:
-            raise ValueError(f"expected a node from 0 to {self.network.nodes - 1}, got {node}")
-        states = [node, *self._states.get(node, ())] if ending else [node]
-        return _columns([(s, 0, -1, 0.0) for s in states])
-
-    def _sides(self, place: Snap) -> list[tuple[int, float]]:
-        """The edge and its twin, with how far along each the place lies."""
-        self._known(place.edge)
-        twin = int(self.network.arrays["edge_twin"][place.edge])
-        return [(place.edge, place.fraction), *([(twin, 1 - place.fraction)] if twin >= 0 else [])]
+    def offsets(self, spots: Spots) -> np.ndarray:
+        """What is to be paid of each end at present, uint32; INF for those on closed edges."""
+        costs = [0 if edge < 0 else self.edge_cost(edge) for edge in spots.edge.tolist()]
+        return np.array([INF if cost >= INF else round(cost * part)
+                         for cost, part in zip(costs, spots.part.tolist(), strict=True)], np.uint32)
 
     def _within(self, source: Place, target: Place) -> tuple[int, int, float, float] | None:
         """Cost, edge and parts of the way that never leaves one edge, if there is one."""
         if isinstance(source, int) or isinstance(target, int):
             return None
-        ends = dict(self._sides(target))
-        ways = [(round(self._edge_cost(e) * (ends[e] - part)), e, part, ends[e])
-                for e, part in self._sides(source) if e in ends and part <= ends[e] and self._edge_cost(e) < INF]
+        ends = dict(self.ends.sides(target))
+        ways = [(round(self.edge_cost(e) * (ends[e] - part)), e, part, ends[e])
+                for e, part in self.ends.sides(source) if e in ends and part <= ends[e] and self.edge_cost(e) < INF]
         return min(ways) if ways else None
 
     def _made(self, cost: int, edges: np.ndarray, first: float, last: float, version: int, node: int | None = None) -> Route:
@@ -309,20 +278,6 @@ class Router:
         tail = [node] if node is not None and not len(edges) else [int(a["edge_tail"][edges[0]])] if len(edges) else []
         nodes = np.concatenate([tail, np.asarray(a["edge_head"])[edges]]).astype(np.int32)
         return Route(cost, float(lengths.sum()) / 10, edges, nodes, first, last, version)
-
-
-def _columns(found: list[tuple[int, int, int, float]]) -> tuple[np.ndarray, np.ndarray, list[int], list[float]]:
-    found = found or [(0, INF, -1, 0.0)]       # nowhere: an offset that no way survives
-    nodes, offsets, edges, parts = zip(*found, strict=True)
-    return np.array(nodes, np.int32), np.array(offsets, np.uint32), list(edges), list(parts)
-
-
-def _groups(values: np.ndarray, base: int) -> dict[int, tuple[int, ...]]:
-    """For each value the places where it stands, counted from `base`."""
-    found: dict[int, tuple[int, ...]] = {}
-    for place, value in enumerate(values.tolist(), base):
-        found[value] = (*found.get(value, ()), place)
-    return found
 
 
 def open_map(folder: Path) -> Router:

@@ -39,6 +39,7 @@ class Engine(Protocol):
     """What this workload may call; see runtime/engine.py."""
 
     asset: Any
+    threads: int
 
     async def offload(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run `fn` off the event loop."""
@@ -129,7 +130,7 @@ async def one(ask: Ask | AskTour | AskReplan, engine: Engine) -> Found | FoundTo
     if isinstance(ask, AskReplan):
         return await asset.planner.replan(ask, engine.offload)
     if isinstance(ask, AskUpdate):
-        return await asset.writer.update(ask)
+        return await asset.writer.update(ask, engine.threads)
     return await engine.offload(answer, asset.live, asset.seen, ask)
 
 

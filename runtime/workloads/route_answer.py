@@ -13,6 +13,7 @@ import numpy as np
 from ...models.route.floor_map import FloorMap
 from ...models.route.network import INF
 from ...models.route.router import Alternative, Place, Router
+from ...models.route.ways import Ways
 from ..errors import Invalid, NotFound, TooLarge
 from . import route_asks as asks
 from .route_changes import Change
@@ -20,7 +21,7 @@ from .route_live import LiveMap
 
 MAX_CELLS = 4_000_000      # of one table
 MAX_ROBOTS = 20_000
-QUICK_PAIRS = 16
+QUICK_US = 1000.0          # pairs that are expected to take less are answered where they were read, without another thread
 Map = Router | FloorMap
 NOTHING = np.empty(0, np.int32)
 FLOOR_LIMIT_M = 5.0        # between shelves, a place farther off is another place
@@ -60,7 +61,7 @@ def quick(live: LiveMap, ask: asks.Ask) -> asks.Found | None:
     if isinstance(ask, asks.AskNearest):
         return nearest(live, ask)
     if isinstance(ask, asks.AskPairs):
-        return pairs(live, ask) if len(ask.rows) <= QUICK_PAIRS else None
+        return pairs(live, ask) if live.pace.expect_us(len(ask.rows)) < QUICK_US else None
     return one_way(live, ask) if isinstance(ask, asks.AskRoute) and ask.count == 1 else None
 
 
@@ -171,7 +172,14 @@ def table(live: LiveMap, ask: asks.AskTable) -> asks.FoundTable:
 
 def pairs(live: LiveMap, ask: asks.AskPairs) -> asks.FoundPairs:
     """The best way of each pair; a pair with a fault or without a way costs INF."""
-    router = live.now()
+    router, start = live.now(), time.perf_counter_ns()
+    found = floor_pairs(router, ask) if isinstance(router, FloorMap) else router.ways(ask.rows, ask.limit_m, ask.paths)
+    live.pace.add(len(ask.rows), time.perf_counter_ns() - start)
+    return asks.FoundPairs(found.costs_ms, found.first, found.edges, found.version)
+
+
+def floor_pairs(router: FloorMap, ask: asks.AskPairs) -> Ways:
+    """The same on a floor, whose fields are one for each goal."""
     version, rows = router.version, ask.rows.tolist()
     costs, found = np.full(len(rows), INF, np.uint32), [NOTHING] * len(rows)
     for i, row in enumerate(rows):
@@ -179,18 +187,14 @@ def pairs(live: LiveMap, ask: asks.AskPairs) -> asks.FoundPairs:
             source, target = ends(router, row, ask.limit_m)
         except Invalid:
             continue
-        if not ask.paths and isinstance(source, int) and isinstance(target, int):
-            costs[i] = router.cost(source, target)
-            continue
         best = router.route(source, target)
         if best is not None:
-            costs[i] = best.cost_ms
-            found[i] = NOTHING if not ask.paths else best.nodes if isinstance(router, FloorMap) else best.edges
+            costs[i], found[i] = best.cost_ms, best.nodes if ask.paths else NOTHING
     first = np.cumsum([0, *map(len, found)]).astype(np.int32)
-    return asks.FoundPairs(costs, first, np.concatenate([NOTHING, *found]).astype(np.int32), version)
+    return Ways(costs, first, np.concatenate([NOTHING, *found]).astype(np.int32), version)
 
 
-def ends(router: Map, row: list[Any], limit_m: float) -> tuple[Place, Place]:
+def ends(router: FloorMap, row: list[Any], limit_m: float) -> tuple[Place, Place]:
     """The two places of a row: two nodes, or two pairs of coordinates."""
     if len(row) == 2:
         return place(router, row[0], "", limit_m), place(router, row[1], "", limit_m)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...kernels.shortest_path import Run
 from ...models.route.floor_map import FloorFace, FloorMap
 from ...models.route.network import INF
 from ...models.route.router import Router
@@ -28,11 +30,27 @@ COMPACT = 512               # records beyond twice the changes that hold, before
 Outcome = tuple[int, tuple[str, ...]] | AisleError      # version and names of the changes, or what was wrong
 
 
+class Pace:
+    """What a pair has cost of late, to decide where the next are answered."""
+
+    def __init__(self) -> None:
+        self._pair_us = 50.0
+
+    def expect_us(self, pairs: int) -> float:
+        """What so many will take."""
+        return pairs * self._pair_us
+
+    def add(self, pairs: int, ns: int) -> None:
+        """Learn from some; one that was interrupted weighs little."""
+        self._pair_us += 0.05 * (min(ns / 1e3 / max(pairs, 1), 20 * self._pair_us) - self._pair_us)
+
+
 class LiveMap:
     """One map with its changes. All methods are safe from any thread; queries first call `now()`."""
 
     def __init__(self, router: Router | FloorMap, ident: str) -> None:
         self.router = router
+        self.pace = Pace()
         self.ident = ident                            # of the map's files: numbers of edges mean nothing on another map
         self.changes: dict[str, Change] = {}          # the newest last
         self._edges: dict[str, np.ndarray] = {}
@@ -48,8 +66,9 @@ class LiveMap:
     def keep_in(self, path: Path) -> None:
         """Take up the changes kept in a file, and keep all later ones there. OSError as the disk says it."""
         self._lines = Lines(path)
-        with self._lock:
+        with self._lock, self._lines.locked():
             self._catch_up()
+            self._compact()
 
     def now(self) -> Router | FloorMap:
         """The router with every change that holds at this moment and none that has ended."""
@@ -72,8 +91,11 @@ class LiveMap:
             raise outcome
         return outcome
 
-    def update_all(self, updates: Sequence[tuple[Sequence[Change], Sequence[str]]]) -> list[Outcome]:
-        """Several updates with one flush of the disk; each is all or none by itself, and has its own outcome."""
+    def update_all(self, updates: Sequence[tuple[Sequence[Change], Sequence[str]]], threads: int = 1) -> list[Outcome]:
+        """Several updates with one flush of the disk; each is all or none by itself, and has its own outcome.
+
+        Where they change a large part of the map, so many threads share the work.
+        """
         with self._lock, self._lines.locked() if self._lines else nullcontext():
             self._catch_up()
             touched: set[int] = set()
@@ -89,7 +111,8 @@ class LiveMap:
             failed = self._keep(records)
             if failed is not None:
                 return [one if isinstance(one, AisleError) else failed for one in outcomes]
-            version = self._apply(touched)
+            version = self._apply(touched, threads)
+            self._compact()
             return [one if isinstance(one, AisleError) else (version, one[1]) for one in outcomes]
 
     def closers(self, edges: Iterable[int]) -> list[Change]:
@@ -191,9 +214,9 @@ class LiveMap:
         self._due = min((c.due_ns for c in self.changes.values()), default=NEVER)
         return touched
 
-    def _apply(self, edges: Iterable[int]) -> int:
+    def _apply(self, edges: Iterable[int], threads: int = 1) -> int:
         """Make it so for all queries, in one step."""
-        return self.router.apply({edge: self._cost(edge) for edge in edges})
+        return self.router.apply({edge: self._cost(edge) for edge in edges}, shared(threads))
 
     def _forget(self, name: str) -> set[int]:
         """Take a change away; the edges that it held."""
@@ -218,7 +241,7 @@ class LiveMap:
         return min(round(length * 360 / change.kmh), INF - 1)
 
     def _catch_up(self) -> None:
-        """Read what others wrote, end what is due, and write the file anew where it is mostly history."""
+        """Read what others wrote, and end what is due."""
         touched: set[int] = set()
         if self._lines is not None and self._lines.stale():
             replaced, records = self._lines.new()
@@ -232,8 +255,6 @@ class LiveMap:
         touched |= self._put([], [], due)
         if touched:
             self._apply(touched)
-        if self._lines is not None and self._records > 2 * len(self.changes) + COMPACT:
-            self._compact(self._lines)
 
     def _replay(self, record: dict[str, Any]) -> set[int]:
         changes, edges = [], []
@@ -248,12 +269,31 @@ class LiveMap:
                 log.warning("change %r is no longer in force: %s", change.name, error.sentence)
         return self._put(changes, edges, [name for name in record["drop"] if name in self.changes])
 
-    def _compact(self, lines: Lines) -> None:
+    def _compact(self) -> None:
+        """Write the file anew where it is mostly history; no query waits for that."""
+        lines = self._lines
+        if lines is None or self._records <= 2 * len(self.changes) + COMPACT:
+            return
+        self._writing = True
         try:
             lines.rewrite([{"add": [stored(c, self.ident)], "drop": [], **clocks()} for c in self.changes.values()])
             self._records = len(self.changes)
         except OSError as error:
             log.error("%s could not be written anew: %s", lines.path, error.strerror)
+        finally:
+            self._writing = False
+
+
+def shared(threads: int) -> Run | None:
+    """How a kernel's jobs are shared by so many threads, which end with them; None for one."""
+    if threads < 2:
+        return None
+
+    def run(jobs: list[Callable[[], None]]) -> None:
+        with ThreadPoolExecutor(threads, "aisle-weights") as pool:
+            for done in [pool.submit(job) for job in jobs]:
+                done.result()
+    return run
 
 
 def area_edges(router: Router | FloorMap, area: tuple[tuple[float, float], ...]) -> np.ndarray:

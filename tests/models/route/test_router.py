@@ -2,6 +2,7 @@
 
 import heapq
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,8 @@ def test_a_map_survives_its_bundle(folder: Path, router: Router) -> None:
     verify(read_bundle(folder))
 
 
-@pytest.mark.parametrize("stem", ["edge_tail", "arc_head", "node_x", "topology_up_head", "topology_rank", "edge_cost"])
+@pytest.mark.parametrize("stem", ["edge_tail", "arc_head", "node_x", "topology_up_head", "topology_rank", "edge_cost",
+                                  "metric_up", "metric_over", "snap_ax", "snap_first"])
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
 def test_a_truncated_file_is_refused(tmp_path: Path, stem: str, keep: float) -> None:
     save(town(), tmp_path, "town")
@@ -98,7 +100,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, stem: str, keep: float) -> 
     data = path.read_bytes()
     path.write_bytes(data[:int(len(data) * keep)])
     with pytest.raises((BundleError, ValueError), match="again"):
-        open_map(tmp_path)
+        open_map(tmp_path).nearest(0, 0)
 
 
 def test_flipped_bytes_never_crash(tmp_path: Path) -> None:
@@ -106,7 +108,8 @@ def test_flipped_bytes_never_crash(tmp_path: Path) -> None:
     save(town(), tmp_path, "town")
     rng = np.random.default_rng(4)
     for stem in ("edge_tail", "arc_tail", "arc_head", "arc_edge", "topology_up_head", "topology_arc_slot", "topology_rank",
-                 "topology_next_same", "topology_slot_arc", "shape_first"):
+                 "topology_next_same", "topology_slot_arc", "shape_first", "metric_up", "metric_down", "metric_over",
+                 "snap_edge", "snap_ax", "snap_first", "snap_pieces", "snap_grid"):
         path = tmp_path / f"{stem}.npy"
         data = path.read_bytes()
         for _ in range(6):
@@ -119,6 +122,7 @@ def test_flipped_bytes_never_crash(tmp_path: Path) -> None:
                 damaged.route(0, 119)
                 damaged.close([3, 4])
                 damaged.route(3, 100)
+                damaged.nearest(300, 400)
             except ValueError:
                 pass
         path.write_bytes(data)
@@ -141,6 +145,18 @@ def test_a_map_built_without_the_compiled_kernels_opens_with_them(tmp_path: Path
     (tmp_path / "bundle.toml").write_text(text)
     with pytest.raises(ValueError, match="up_head"):
         open_map(tmp_path)
+
+
+def test_what_is_kept_is_what_would_be_made(folder: Path) -> None:
+    """Weights and the index of places come from the bundle, and an older bundle without them gives the same answers."""
+    kept = load(folder)
+    assert set(kept.metric) == {"up", "down", "over"} and "grid" in kept.snap
+    quick, anew = Router(kept), Router(replace(kept, metric={}, snap={}))
+    rng = np.random.default_rng(3)
+    for source, target in rng.integers(0, 120, (40, 2)).tolist():
+        assert quick.route(source, target).edges.tolist() == anew.route(source, target).edges.tolist()
+    for lat, lon in rng.uniform(0, 900, (40, 2)).tolist():
+        assert quick.nearest(lat, lon) == anew.nearest(lat, lon)
 
 
 def test_snapping_finds_edge_side_and_part(router: Router) -> None:

@@ -25,6 +25,8 @@ from aisle.runtime.workloads.route import Asset, Verdict
 class Engine:
     """What a workload gets, with threads of the loop's own."""
 
+    threads = 2
+
     def __init__(self, asset: Asset) -> None:
         self.asset = asset
 

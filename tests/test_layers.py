@@ -15,6 +15,7 @@ LAYERS = {
     "runtime": 2,
     "runtime.workloads": 3,
     "runtime.transports": 4, "runtime.codec": 4, "runtime.metrics": 4, "runtime.teaching": 4, "runtime.web": 4,
+    "runtime.quantizing": 4, "runtime.examples": 4,
     "runtime.app": 5, "runtime.cli": 5, "runtime.__main__": 5,
     "bench": 6,
 }

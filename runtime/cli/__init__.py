@@ -14,6 +14,7 @@ COMMANDS = {
     "map": ("aisle.runtime.cli.map", "build a map from a file, and ask it for a way"),
     "demo": ("aisle.runtime.cli.demo", "make parts, teach, serve and inspect: the whole job on made pictures"),
     "config": ("aisle.runtime.cli.config", "print the annotated configuration, or check one"),
+    "model": ("aisle.runtime.cli.model", "quantise a bundle, check its variants, make an example"),
     "doctor": ("aisle.runtime.cli.doctor", "say what this machine is, what works and what does not"),
     "bench": ("aisle.runtime.cli.bench", "measure: the same as python -m aisle.bench"),
 }

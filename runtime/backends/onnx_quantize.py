@@ -1,0 +1,158 @@
+"""The quantising tool over ONNX Runtime: one calibration, and from it one INT8 file for each kind of engine.
+
+The two kinds differ because the engines do. ONNX Runtime on x86 fuses a convolution whose activations are unsigned and
+whose weights are signed ("cpu": U8S8, a scale for each channel); with signed activations most convolutions run as
+dequantise, float, quantise. TensorRT's parser takes only symmetric activations and a float bias ("trt": S8S8).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...models.bundle import BundleError
+from ...models.quantize import Run
+from . import onnx_engine
+
+HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")     # what INT8 is for
+# What INT8 passes through between them. Not the rest: a softmax or a division in 8 bits costs verdicts and gains nothing.
+LIGHT = ("Add", "Mul", "Relu", "LeakyRelu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape",
+         "Transpose", "Squeeze", "Unsqueeze", "Pad", "Resize", "Split")
+QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
+SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
+THREADS = 1
+
+
+def missing() -> str | None:
+    """None, or one sentence what has to be installed before anything can be quantised."""
+    if find_spec("onnx") is None:
+        return "quantising needs the package onnx; install it with pip install 'aisle[quantize]'"
+    return onnx_engine.missing()
+
+
+class OnnxTool:
+    """One FP32 file on its way to INT8; `work` is a folder for files in between. BundleError for a file that cannot be."""
+
+    def __init__(self, source: Path, work: Path, shown: str, limit: int) -> None:
+        import onnx
+
+        self._work, self._shown, self._limit = work, shown, limit
+        self._source = source
+        operators = {node.op_type for node in self._tried(lambda: onnx.load(source, load_external_data=False)).graph.node}
+        if operators & set(QUANTISED):
+            raise BundleError(f"{shown} is quantised already (it has {sorted(operators & set(QUANTISED))[0]}); give the FP32 "
+                              "file")
+        if not operators & set(HEAVY):
+            raise BundleError(f"{shown} has none of {', '.join(HEAVY)}, so INT8 would speed up nothing; its operators are "
+                              f"{', '.join(sorted(operators)[:20])}")
+        self._prepared = self._tried(self._prepare)
+        self.layers = tuple(self._find_layers())
+        if not self.layers:
+            raise BundleError(f"{shown} has {', '.join(sorted(operators & set(HEAVY)))} without constant weights only; INT8 "
+                              "needs weights that are stored in the file")
+        self._ranges: Any = None
+
+    def _tried(self, step: Any) -> Any:
+        """What `step` gives; whatever the libraries raise for a file they do not understand becomes a sentence."""
+        try:
+            with hushed():
+                return step()
+        except (BundleError, OSError):
+            raise
+        except Exception as error:      # onnx and the quantiser raise bare Exceptions, KeyErrors, AssertionErrors
+            raise BundleError(f"{self._shown} cannot be quantised: {onnx_engine.reason(error)}") from error
+
+    def _prepare(self) -> Path:
+        """The graph with constants folded, batch norms fused, shapes inferred and every node named."""
+        import onnx
+        from onnxruntime.quantization import quant_pre_process
+
+        path = self._work / "prepared.onnx"
+        quant_pre_process(self._source, path, skip_symbolic_shape=True)
+        model = onnx.load(path)
+        taken = {node.name for node in model.graph.node}
+        for i, node in enumerate(model.graph.node):
+            if not node.name:
+                node.name = next(n for n in (f"{node.op_type}_{i}", f"aisle_{node.op_type}_{i}") if n not in taken)
+        onnx.save(onnx.shape_inference.infer_shapes(model), path)
+        return path
+
+    def _find_layers(self) -> Iterator[str]:
+        import onnx
+
+        graph = onnx.load(self._prepared).graph
+        stored = {tensor.name for tensor in graph.initializer}
+        return (node.name for node in graph.node if node.op_type in HEAVY and len(node.input) > 1 and node.input[1] in stored)
+
+    def calibrate(self, feeds: Iterable[Mapping[str, np.ndarray]]) -> None:
+        """Learn the least and the largest value of every tensor from the feeds."""
+        from onnxruntime.quantization import CalibrationMethod, create_calibrator
+
+        class Feeds:
+            def __init__(self) -> None:
+                self._items = iter(feeds)
+
+            def get_next(self) -> Mapping[str, np.ndarray] | None:
+                return next(self._items, None)
+
+        def learn() -> Any:
+            made = create_calibrator(self._prepared, list(HEAVY + LIGHT), augmented_model_path=str(self._work / "ranges.onnx"),
+                                     calibrate_method=CalibrationMethod.MinMax, extra_options={})
+            made.collect_data(Feeds())
+            return made.compute_data()
+        self._ranges = self._tried(learn)
+        (self._work / "ranges.onnx").unlink(missing_ok=True)
+
+    def write(self, kind: str, path: Path, floats: Sequence[str] = (), only: Sequence[str] = ()) -> None:
+        """Write the INT8 file of `kind`, "cpu" or "trt", with the layers `floats` in float or `only` those in INT8."""
+        import onnx
+        from onnxruntime.quantization import QuantType
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+        def make() -> None:
+            activations = QuantType.QUInt8 if kind == "cpu" else QuantType.QInt8
+            quantizer = QDQQuantizer(onnx.load(self._prepared), True, False, QuantType.QInt8, activations, self._ranges,
+                                     list(only), list(floats), list(HEAVY + LIGHT), dict(SYMMETRIC) if kind == "trt" else {})
+            quantizer.quantize_model()
+            onnx.save(quantizer.model.model, path)
+        self._tried(make)
+
+    def write_half(self, path: Path) -> None:
+        """Write the file in FP16, with inputs and outputs as they were."""
+        import onnx
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        self._tried(lambda: onnx.save(convert_float_to_float16(onnx.load(self._prepared), keep_io_types=True), path))
+
+    def run(self, path: Path | None) -> Run:
+        """What runs a file on the CPU, one request at a time; None runs the FP32 one."""
+        session = self._tried(lambda: onnx_engine.open_session(path or self._source, THREADS, ["CPUExecutionProvider"],
+                                                               self._limit))
+        names = [output.name for output in session.get_outputs()]
+
+        def call(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            answers = self._tried(lambda: session.run(names, dict(feed)))
+            return dict(zip(names, answers, strict=True))
+        return call
+
+    def close(self) -> None:
+        """Remove what lay in between."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """The quantiser logs advice for its own users on the root logger; ours hear of what matters in sentences."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -15,7 +15,7 @@ from .words import hashed
 
 FORMAT = 1             # rises when older readers would misread the files
 ROLE = "recommend"
-NEAR = 20              # at most so many co-visited items are kept for each item
+NEAR = 50              # at most so many co-visited items are kept for each item
 ENCODERS = {"fp32": "encoder.onnx", "int8": "encoder.int8.onnx"}
 MAX_ID = 256           # characters of an item's id
 

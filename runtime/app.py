@@ -29,6 +29,7 @@ from .transports.http.frame import Frame, Server
 from .transports.lane import Lane
 
 log = logging.getLogger("aisle.app")
+EXIT_LOST = 75            # EX_TEMPFAIL: another process may succeed
 
 
 class App:
@@ -49,12 +50,13 @@ class App:
         self.repository = Repository(
             root, device, self.pool, decode=lambda data: decode(data, limits),
             limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required,
-            state=state)
+            state=state, engines=config.engines)
         self.context = Context(config, self.repository, self.pool, state, token)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None
         self.lane: Lane | None = None
         self.port = 0
+        self.exit_code = 0
 
     @staticmethod
     def _device(config: Config) -> DeviceProfile:
@@ -84,10 +86,16 @@ class App:
         if self.config.lane.socket:
             self.lane = Lane(self.config.lane, self.context)
         self._spawn(self._models())
+        self._spawn(self.repository.engines.run(self.repository))
         health = self.config.health
         if health.canary_every_s:
             self._spawn(Pulse(self.repository, health.canary_every_s, health.canary_deadline_s,
-                              lambda: not self.context.draining).run())
+                              lambda: not self.context.draining, self._give_up).run())
+
+    def _give_up(self) -> None:
+        """The device is lost to this process; a supervisor starts another one."""
+        self.exit_code = EXIT_LOST
+        self.context.stopping.set()
 
     def _tls(self) -> ssl.SSLContext | None:
         server = self.config.server
@@ -145,8 +153,8 @@ class App:
         self.pool.close()
 
 
-async def serve(config: Config, announce: Callable[[App], None]) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def serve(config: Config, announce: Callable[[App], None]) -> int:
+    """Run until SIGTERM or SIGINT, or until nothing can be served any more; the exit code."""
     app = App(config)
     await app.start()
     loop = asyncio.get_running_loop()
@@ -156,17 +164,17 @@ async def serve(config: Config, announce: Callable[[App], None]) -> None:
     await app.context.stopping.wait()
     log.info("shutting down; running requests get %g s", config.server.drain_s)
     await app.stop()
+    return app.exit_code
 
 
 def run(config: Config, announce: Callable[[App], None]) -> int:
-    """The server as a process; 0 after a clean stop, 2 for a configuration that cannot be served."""
+    """The server as a process; 0 after a clean stop, 2 for a configuration that cannot be served, 75 for a lost device."""
     import uvloop
 
     logging.basicConfig(level=config.log.level.upper(), stream=sys.stderr,
                         format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        uvloop.run(serve(config, announce))
+        return uvloop.run(serve(config, announce))
     except ConfigError as error:
         print(f"aisle: {error}", file=sys.stderr)
         return 2
-    return 0

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..edge_devices.profile import DeviceProfile
 from ..models.bundle import Bundle, BundleError
 from .backends.onnx_facts import cache_folder
+from .config import EnginesConfig
 from .engine_check import compare, truth_of
 from .engine_wish import Refused, wish_of
 from .engines import BuildError
@@ -31,29 +32,20 @@ UNUSABLE_S = 60.0            # before a folder that could not be used is tried a
 MEMORY_SHARE = 0.5           # of the machine's, for a builder, where nothing is said
 
 
-@dataclass(frozen=True)
-class EngineSettings:
-    """How engines are built and kept; the keys of the configuration's section `engines`."""
+def folder_of(settings: EnginesConfig) -> Path:
+    """Where engines are kept. BundleError where there is no home and no path is given."""
+    base = cache_folder()
+    if settings.path:
+        return Path(settings.path)
+    if base is None:
+        raise BundleError("there is no home folder to keep engines in; name one: engines.path")
+    return base / "engines"
 
-    path: str = ""
-    max_mb: int = 4096
-    memory_mb: int = 0
-    minutes: float = 60.0
-    build: bool = True
 
-    @property
-    def folder(self) -> Path:
-        """Where engines are kept. BundleError where there is no home and no path is given."""
-        base = cache_folder()
-        if not self.path and base is None:
-            raise BundleError("there is no home folder to keep engines in; name one: engines.path")
-        return Path(self.path) if self.path or base is None else base / "engines"
-
-    @property
-    def limits(self) -> Limits:
-        """What one build may take."""
-        half = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE) >> 20
-        return Limits(self.memory_mb or half, self.minutes)
+def limits_of(settings: EnginesConfig) -> Limits:
+    """What one build may take."""
+    half = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE) >> 20
+    return Limits(settings.memory_mb or half, settings.minutes)
 
 
 class Switch(Protocol):
@@ -79,7 +71,7 @@ def _inode(path: Path) -> int:
 class EngineKeeper:
     """One for a server. `open` runs on the pool, `run` on the event loop, builds one after another on a thread of its own."""
 
-    def __init__(self, settings: EngineSettings, device: DeviceProfile, state: Path | None = None) -> None:
+    def __init__(self, settings: EnginesConfig, device: DeviceProfile, state: Path | None = None) -> None:
         self.settings = settings
         self.device = device
         self.state = state
@@ -120,7 +112,7 @@ class EngineKeeper:
     def cache(self) -> EngineCache:
         """The cache, made when something first asks for it. OSError or BundleError where it cannot be used."""
         if self._cache is None:
-            self._cache = EngineCache(self.settings.folder, self.settings.max_mb << 20)
+            self._cache = EngineCache(folder_of(self.settings), self.settings.max_mb << 20)
         return self._cache
 
     def _open_on(self, cycle: Cycle, held: Held) -> Opened:
@@ -200,7 +192,7 @@ class EngineKeeper:
             if not self.settings.build:
                 return reuse(cycle, self.cache(), lambda held: self._checked(cycle, held))
             self.builds += 1
-            return advance(cycle, self.cache(), lambda held: self._checked(cycle, held), limits=self.settings.limits)
+            return advance(cycle, self.cache(), lambda held: self._checked(cycle, held), limits=limits_of(self.settings))
         except (OSError, BundleError) as error:
             cycle.reason = f"the engines' folder cannot be used: {error}"
             cycle.retry_at = time.monotonic() + UNUSABLE_S

@@ -48,6 +48,7 @@ class Collector:
         yield gauge("aisle_overhead_us", "Mean microseconds the server adds to a request", models,
                     lambda s: s.overhead_ns / 1e3)
         yield histogram(models)
+        yield from engines(models)
         yield from machine()
         for name, number in self.server().items():
             plain = GaugeMetricFamily(name, name)
@@ -81,6 +82,19 @@ def gauge(name: str, text: str, models: list[Served], value: Callable[[Stats], f
     for one in models:
         family.add_metric((one.name, one.version), value(one.stats))
     return family
+
+
+def engines(models: list[Served]) -> Iterator[Any]:
+    """Which models wait for an engine, and how far one is built."""
+    state = GaugeMetricFamily("aisle_engine_state", "1 for the state in which a model's engine is", labels=(*LABELS, "state"))
+    part = GaugeMetricFamily("aisle_engine_build_part", "The part of an engine's building that is done", labels=LABELS)
+    for one in models:
+        if told := one.engine_state(0.0):
+            state.add_metric((one.name, one.version, told["state"]), 1)
+            if "part" in told:
+                part.add_metric((one.name, one.version), told["part"])
+    yield state
+    yield part
 
 
 def histogram(models: list[Served]) -> Any:

@@ -14,9 +14,10 @@ from typing import Any
 from ..edge_devices.profile import DeviceProfile
 from ..models.bundle import Bundle, BundleError
 from .batcher import Batcher, Limits
+from .config import EnginesConfig
 from .discover import ModelOnDisk, chosen, discover, read, stamp
 from .engine import Engine, Pool
-from .engine_keeper import EngineKeeper, EngineSettings
+from .engine_keeper import EngineKeeper
 from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Failed, Invalid, NotFound
 from .loading import Opened
@@ -55,12 +56,12 @@ class Repository:
 
     def __init__(self, root: Path, device: DeviceProfile, pool: Pool, *, limits: Limits | None = None,
                  decode: Decode | None = None, required: tuple[str, ...] = ("*",), state: Path | None = None,
-                 engines: EngineSettings | None = None) -> None:
+                 engines: EnginesConfig | None = None) -> None:
         self.root = root
         self.state = state
         self.device = device
         self.pool = pool
-        self.engines = EngineKeeper(engines or EngineSettings(), device, state)
+        self.engines = EngineKeeper(engines or EnginesConfig(), device, state)
         self.limits = limits or Limits()
         self.shares = Shares(device.threads or len(os.sched_getaffinity(0)))
         self.decode = decode
@@ -68,6 +69,7 @@ class Repository:
         self.models: dict[str, Model] = {}
         self.starting = True
         self.hung: dict[tuple[str, str], str] = {}      # (name, version) -> what is wrong; see pulse
+        self.lost = ""                                  # why this process can serve no more: its device is gone for good
         self._restarted: dict[tuple[str, str], float] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -126,7 +128,7 @@ class Repository:
         """Why the server is not ready, a sentence each: still starting, or a required model does not serve."""
         if self.starting:
             return ["models are being loaded"]
-        found = list(self.hung.values())
+        found = [*([self.lost] if self.lost else []), *self.hung.values()]
         for name in self._required():
             model = self.models.get(name)
             if model is None:

@@ -64,6 +64,12 @@ class Served:
         self._output_names = tuple(spec.name for spec in self.outputs)
         self._required = frozenset(s.name for s in self.inputs if not s.optional) - self.controls.keys()
 
+    def engine_state(self, now: float) -> dict[str, Any]:
+        """Where its engine is, at `now` of time.monotonic; empty where there is none to have."""
+        if self.cycle is not None:
+            return self.cycle.table(now)
+        return {"state": "refused", "reason": self.refused} if self.refused else {}
+
     # ---- checks, with the texts that Triton's users match on
 
     def check(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str]) -> int:

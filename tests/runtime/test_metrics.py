@@ -7,8 +7,8 @@ from aisle.runtime.stats import Stats
 from prometheus_client.parser import text_string_to_metric_families
 
 
-def page(stats: Stats) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    served = SimpleNamespace(name="m", version="1", stats=stats)
+def page(stats: Stats, **engine: object) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    served = SimpleNamespace(name="m", version="1", stats=stats, engine_state=lambda now: engine)
     text = metrics_text(lambda: [served], lambda: {"aisle_ready": 1.0}).decode()
     return {(s.name, tuple(sorted(s.labels.items()))): s.value
             for family in text_string_to_metric_families(text) for s in family.samples}
@@ -51,3 +51,10 @@ def test_overhead_is_never_negative() -> None:
     stats = Stats()
     stats.ok(1, 100, 90, 90, 90, 90)
     assert stats.overhead_ns == 0
+
+
+def test_a_model_that_waits_for_an_engine_says_so_and_how_far_it_is() -> None:
+    found = page(Stats(), state="building", part=0.25)
+    assert found["aisle_engine_state", (("model", "m"), ("state", "building"), ("version", "1"))] == 1
+    assert found["aisle_engine_build_part", LABELS] == 0.25
+    assert not any(name.startswith("aisle_engine") for name, _ in page(Stats()))

@@ -9,7 +9,14 @@ from aiohttp import web
 
 from .... import __version__
 from ...metrics import CONTENT_TYPE, metrics_text
+from ...served import Served
 from .context import Context
+
+
+def engines_of(served: list[Served]) -> list[dict[str, Any]]:
+    """Where the engine of each model is that has one, should have one or cannot."""
+    now = time.monotonic()
+    return [{"name": one.name, "version": one.version, **engine} for one in served if (engine := one.engine_state(now))]
 
 
 class Health:
@@ -35,6 +42,7 @@ class Health:
             "serving": [{"name": s.name, "version": s.version, "platform": s.platform, "precision": s.precision,
                          "pending": s.stats.pending, "overhead_us": s.stats.overhead_ns / 1e3}
                         for s in context.repository.served()],
+            "engines": {**context.repository.engines.told(), "models": engines_of(context.repository.served())},
             "pool": {"active": context.pool.active, "limit": context.pool.limit},
         }
         return web.json_response(body, status=200 if not blockers else 503)
@@ -42,7 +50,10 @@ class Health:
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus text, format 0.0.4."""
         context = self.context
+        engines = context.repository.engines.told()
         text = metrics_text(context.repository.served, lambda: {
+            "aisle_engine_cache_bytes": engines["bytes"],
+            "aisle_engine_builds": engines["builds"],
             "aisle_ready": float(not context.repository.blockers() and not context.draining),
             "aisle_requests_in_flight": context.in_flight,
             "aisle_pool_active": context.pool.active,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ def metadata(served: Served, versions: Sequence[str]) -> dict[str, Any]:
         return [{"name": s.name, "datatype": WIRE_NAMES[s.dtype], "shape": shape_of(s, bool(served.max_batch))}
                 for s in specs if s.name not in served.controls]
 
+    engine = served.engine_state(time.monotonic())
     return {"name": served.name, "versions": list(versions), "platform": served.platform,
-            "inputs": tensors(served.inputs), "outputs": tensors(served.outputs)}
+            "inputs": tensors(served.inputs), "outputs": tensors(served.outputs),
+            **({"parameters": {"engine": engine}} if engine else {})}
 
 
 def type_name(dtype: str) -> str:

@@ -47,7 +47,7 @@ def orders(tmp_path, monkeypatch, facts):
         sys.modules.pop(name, None)
 
 
-def make_bundle(root, name="m", version="1", **more):
+def write_bundle(root, name="m", version="1", **more):
     """A bundle whose network gives what it takes."""
     folder = root / name / version
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,13 @@ def make_bundle(root, name="m", version="1", **more):
 
 @pytest.fixture
 def bundle(tmp_path):
-    return make_bundle(tmp_path / "models")
+    return write_bundle(tmp_path / "models")
+
+
+@pytest.fixture
+def make_bundle():
+    """See `write_bundle`."""
+    return write_bundle
 
 
 @pytest.fixture

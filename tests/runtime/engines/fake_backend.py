@@ -46,6 +46,7 @@ class FakeSession(OnnxSession):
     def __init__(self, session, bundle, held):
         super().__init__(session, bundle, bundle.max_batch)
         self.held = held.retain()
+        self.lost = "the driver is gone" if orders().get("loses_device") else ""
 
     def close(self):
         super().close()

@@ -37,11 +37,11 @@ def shoppers(ids: Sequence[str], groups: Sequence[str], users: int = 400, seed: 
 def _walk(rng: np.random.Generator, of_group: Sequence[np.ndarray], steps: int) -> list[int]:
     """The rows of the items that one shopper looks at."""
     found: list[int] = []
-    group = of_group[rng.integers(len(of_group))]
+    group = of_group[int(rng.integers(len(of_group)))]
     at = -1
     for _ in range(steps):
         if rng.random() > STAY:
-            group, at = of_group[rng.integers(len(of_group))], -1
+            group, at = of_group[int(rng.integers(len(of_group)))], -1
         follows = at >= 0 and rng.random() < NEXT
         at = (at + 1) % len(group) if follows else int(len(group) * rng.random() ** 2)
         found.append(int(group[at]))

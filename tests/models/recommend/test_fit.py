@@ -26,7 +26,7 @@ def data() -> Interactions:
 @pytest.fixture(scope="module")
 def result(data: Interactions) -> Result:
     pytest.importorskip("torch", reason="PyTorch (the extra `train`) is not installed")
-    return fit(data, SMALL, texts={one: group for one, group in zip(IDS, GROUPS, strict=True)})
+    return fit(data, SMALL, texts=dict(zip(IDS, GROUPS, strict=True)))
 
 
 def test_the_shoppers_are_the_same_every_time(data: Interactions) -> None:

@@ -1,0 +1,1 @@
+"""Search in a catalogue by words, attributes and meaning, and the questions of "help me choose"."""

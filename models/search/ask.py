@@ -1,0 +1,165 @@
+"""A question becomes what is searched for: words, corrected words, facets, exclusions and a band of prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .lexicon import Atom, Lexicon, atoms
+from .said import STARTS, Span, negator, spans
+from .typos import LEAST, Vocabulary
+from .units import Band, price_band
+from .words import IS_HAN, MOST_CHARACTERS, MOST_TERMS, ORDINARY, STOP, normal, pieces, terms
+
+WORD, KIND, FACET, SHORT, SIZED = 1.0, 3.0, 1.5, 0.5, 2.0     # weights of what a question asks for; chosen on the dev phrases
+WORD_OF_PHRASE = 0.6       # the words of a phrase that is known as a facet
+MOST_UNKNOWN = 16          # words of one question that are looked up for typos
+NOT = "\u00ac"             # before a term that an item says it has not
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A phrase and the facets that it may mean."""
+
+    phrase: str
+    facets: tuple[str, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """What must not be: any of the facets, or all of the terms."""
+
+    phrase: str
+    facets: tuple[str, ...]
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A question, taken apart. `terms` are (term, weight), `corrections` (typed, used); `cut`: it was too long."""
+
+    text: str
+    language: str
+    terms: tuple[tuple[str, float], ...] = ()
+    wanted: tuple[Wanted, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
+    band: Band | None = None
+    corrections: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+    cut: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing can be searched for."""
+        return not (self.terms or self.wanted or self.excluded or self.band)
+
+
+def understand(question: str, lexicon: Lexicon, known: Callable[[str], bool], vocabulary: Vocabulary) -> Understood:
+    """Take a question apart. `known(term)` says whether the catalogue has a term; any text of any length is fine."""
+    cut = len(question) > MOST_CHARACTERS
+    text = normal(question)
+    language = "zh" if IS_HAN.search(text) else "en"
+    band, text = price_band(text)
+    text, corrections, unknown = corrected(text, lexicon, known, vocabulary)
+    found = atoms(text)
+    cut, found = cut or len(found) > MOST_TERMS, found[:MOST_TERMS]
+    said = spans(text, found, lexicon)
+    wanted = tuple(want(text, found, span) for span in said if span.facets and not span.negated)
+    excluded = tuple(exclude(text, found, span) for span in said if span.negated)
+    return Understood(text, language, searched(text, found, said), merged(wanted), excluded, band, corrections, unknown, cut)
+
+
+def phrase_of(text: str, found: Sequence[Atom], span: Span) -> str:
+    """A span as it was written."""
+    return text[found[span.start].start:found[span.end - 1].end]
+
+
+def want(text: str, found: Sequence[Atom], span: Span) -> Wanted:
+    """A phrase that asks for facets; a lone character of Chinese is a weaker sign."""
+    phrase = phrase_of(text, found, span)
+    weight = KIND if span.facets[0].startswith("kind:") else FACET
+    short = len(phrase) == 1 and IS_HAN.match(phrase) is not None and weight == FACET
+    return Wanted(phrase, span.facets, weight * SHORT if short else weight)
+
+
+def merged(wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Each meaning once."""
+    return tuple({want.facets: want for want in reversed(wanted)}.values())[::-1]
+
+
+def exclude(text: str, found: Sequence[Atom], span: Span) -> Excluded:
+    """A phrase that was negated."""
+    phrase = phrase_of(text, found, span)
+    return Excluded(phrase, span.facets, () if span.facets else tuple(dict.fromkeys(
+        term for piece in pieces(phrase) for term in (terms(piece, True) or terms(piece)))))
+
+
+def searched(text: str, found: Sequence[Atom], said: Sequence[Span]) -> tuple[tuple[str, float], ...]:
+    """Terms and weights of what is not negated: neighbouring characters of Chinese stay together for their pairs."""
+    weights: dict[str, float] = {}
+    run: list[Atom] = []
+
+    def flush(weight: float) -> None:
+        if run:
+            for piece in pieces("".join(atom.text for atom in run)):
+                for term in terms(piece, True):
+                    weights[term] = max(weights.get(term, 0.0), weight)
+            run.clear()
+    for span in said:
+        weight = WORD_OF_PHRASE if span.facets else WORD
+        if span.facets and not span.negated and negator(found, span.start):     # what has laces is not what is meant
+            continue
+        for atom in found[span.start:span.end]:
+            if atom.kind == "joined" and not span.negated:
+                if run and run[-1].end != atom.start:
+                    flush(weight)
+                run.append(atom)
+                continue
+            flush(weight)
+            if span.negated:
+                weights[NOT + atom.text] = FACET
+            elif atom.kind == "measure":
+                weights[atom.text] = SIZED
+            elif text[atom.start:atom.end] not in STOP:
+                weights[atom.text] = max(weights.get(atom.text, 0.0), weight)
+    flush(WORD)
+    return tuple(list(weights.items())[:MOST_TERMS])
+
+
+def corrected(text: str, lexicon: Lexicon, known: Callable[[str], bool],
+              vocabulary: Vocabulary) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """(the text with likely typos put right, what was put right, words that nothing is known of)."""
+    made, corrections, unknown, end, looked = [], [], [], 0, 0
+    for piece in pieces(text):
+        if piece.kind != "word" or looked >= MOST_UNKNOWN:
+            continue
+        term = (terms(piece) or [""])[0]
+        if not term or piece.text in STOP or piece.text in ORDINARY or term in STARTS or term in lexicon.known or known(term):
+            continue
+        looked += 1
+        better = opposite(piece.text, lexicon) or split(piece.text, lexicon, known) or vocabulary.nearest(piece.text)
+        if better is None:
+            unknown.append(piece.text)
+            continue
+        if not better.startswith("not "):
+            corrections.append((piece.text, better))
+        made += [text[end:piece.start], better]
+        end = piece.end
+    return "".join([*made, text[end:]]), tuple(corrections), tuple(unknown)
+
+
+def opposite(word: str, lexicon: Lexicon) -> str | None:
+    """"unsalted" is "not salted"."""
+    rest = [term for piece in pieces(word[2:]) for term in terms(piece)]
+    return f"not {word[2:]}" if word.startswith("un") and rest and rest[0] in lexicon.known else None
+
+
+def split(word: str, lexicon: Lexicon, known: Callable[[str], bool]) -> str | None:
+    """Two known words that were written as one."""
+    if word.isascii() and word.isalpha():
+        for i in range(LEAST - 1, len(word) - LEAST + 2):
+            if all((t := (terms(p) or [""])[0]) in lexicon.known or known(t) for p in pieces(f"{word[:i]} {word[i:]}")):
+                return f"{word[:i]} {word[i:]}"
+    return None
+

@@ -1,0 +1,140 @@
+"""The index of a live catalogue: follows its changes, answers from one consistent state."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .ask import Understood, understand
+from .facts import SAID, Reader, Thing
+from .lexicon import Lexicon
+from .postings import NOTHING, Forward, Postings, Segment, Terms, average_of, forward, segment
+from .typos import Vocabulary
+
+LEAST_DELTA = 1024         # changed items that are kept apart before the large segment is made anew
+SHARE_DELTA = 0.05
+IMPLIED = 0.3              # share of a wanted facet's weight that what it implies gets
+ONLY_TITLE = ("kind:", "colour:", "for:")
+
+
+class State(Protocol):
+    """What is read of a catalogue's snapshot; models/shop/snapshot.py."""
+
+    @property
+    def items(self) -> Sequence[Thing]: ...
+    @property
+    def alive(self) -> np.ndarray: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """Scores of every row, float32 (rows,), and which rows an exclusion takes out, bool (rows,)."""
+
+    scores: np.ndarray
+    excluded: np.ndarray
+
+
+class Index:
+    """`follow` is a listener for a catalogue; everything else is safe from any thread meanwhile."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self.reader = Reader(lexicon)
+        self.terms = Terms()
+        self.vocabulary = Vocabulary()
+        self.vocabulary.add(lexicon.surfaces)
+        empty = segment(NOTHING, self.terms, 1.0)
+        self.postings = Postings(empty, empty, np.zeros(0, np.int32), 0, 0)
+        self._average = 1.0
+        self._lock = threading.Lock()
+
+    def follow(self, snapshot: State, rows: np.ndarray, told: np.ndarray) -> None:
+        """Take up the changes of a catalogue: `told` are the rows whose texts are new, changed or gone."""
+        with self._lock:
+            now = self.postings
+            if not len(told) and now.rows == len(snapshot):
+                return
+            alive = [row for row in told.tolist() if snapshot.alive[row]]
+            new = self._read(snapshot, alive)
+            items = int(np.count_nonzero(snapshot.alive))
+            delta = now.delta.forward.without(told).joined(new)
+            replaced = np.union1d(now.replaced, told).astype(np.int32)
+            if len(delta.rows) > max(LEAST_DELTA, SHARE_DELTA * len(snapshot)) or not len(now.base.forward.rows):
+                whole = now.base.forward.without(replaced).joined(delta)
+                self._average = average_of(whole, self.terms)
+                empty = segment(NOTHING, self.terms, self._average)
+                self.postings = Postings(self._segment(whole), empty, np.zeros(0, np.int32), len(snapshot), items)
+            else:
+                self.postings = Postings(now.base, self._segment(delta), replaced, len(snapshot), items)
+
+    def _segment(self, made: Forward) -> Segment:
+        return segment(made, self.terms, self._average)
+
+    def _read(self, snapshot: State, rows: Sequence[int]) -> Forward:
+        number = self.terms.number
+        found: list[dict[int, float]] = []
+        for row in rows:
+            weights, facets = self.reader.facts(snapshot.items[row])
+            one = {number(term): weight for term, weight in weights.items()}
+            one.update((number("@" + facet), sure) for facet, sure in facets.items())
+            found.append(one)
+        self.vocabulary.add(self.reader.surfaces)
+        self.reader.surfaces = set()
+        return forward(rows, found)
+
+    # ---- asking
+
+    def understand(self, question: str) -> Understood:
+        """What a question asks for, with the words of this catalogue."""
+        return understand(question, self.lexicon, self.terms.place.__contains__, self.vocabulary)
+
+    def find(self, asked: Understood, *, facets: bool = True) -> Found:
+        """Score every row. Without `facets` by the words alone, as a plain BM25 would."""
+        now, place = self.postings, self.terms.place
+        wanted = [(place[term], weight) for term, weight in asked.terms if term in place]
+        if facets:
+            wanted += [(place["@" + facet], weight) for facet, weight in self._broad(asked).items() if "@" + facet in place]
+        excluded = np.zeros(now.rows, bool)
+        for one in asked.excluded:
+            for facet in one.facets:
+                at = place.get("@" + facet)
+                if at is not None:
+                    excluded[now.having(at, SAID if facet.startswith(ONLY_TITLE) else 0.0)] = True
+            if one.terms and all(term in place for term in one.terms):
+                rows = now.having(place[one.terms[0]])
+                for term in one.terms[1:]:
+                    rows = np.intersect1d(rows, now.having(place[term]))
+                excluded[rows] = True
+        return Found(now.scores(wanted), excluded)
+
+    def _broad(self, asked: Understood) -> dict[str, float]:
+        """The facets that are wanted, and in part what they imply: who wants wellies may take other boots."""
+        made: dict[str, float] = {}
+        for want in asked.wanted:
+            for facet in want.facets:
+                made[facet] = max(made.get(facet, 0.0), want.weight)
+                for more in self.lexicon.whole(facet)[1:]:
+                    made[more] = max(made.get(more, 0.0), IMPLIED * want.weight)
+        return made
+
+    def facets_at(self, row: int) -> dict[str, float]:
+        """The facets of one row and how sure they are; for the few rows that are shown."""
+        now = self.postings
+        for part in (now.delta, now.base):
+            at = np.flatnonzero(part.forward.rows == row)
+            if len(at):
+                begin, end = part.forward.starts[at[0]], part.forward.starts[at[0] + 1]
+                names = self._names()
+                return {names[t][1:]: float(w) for t, w in zip(part.forward.terms[begin:end].tolist(),
+                                                               part.forward.weights[begin:end].tolist(), strict=True)
+                        if self.terms.flat[t]}
+        return {}
+
+    def _names(self) -> list[str]:
+        """Terms by number."""
+        return list(self.terms.place)

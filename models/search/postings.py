@@ -1,0 +1,149 @@
+"""BM25 over arrays: which rows have a term, and how much it counts there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+K1, B = 1.2, 0.6
+COMMON = 0.5               # a term in more than this share of all rows is left out where rarer ones are asked for
+
+
+class Terms:
+    """Term -> number. It only grows, so what was made with fewer terms stays right."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, int] = {}
+        self.flat = bytearray()          # 1 for a facet: it counts the same however long the text is
+
+    def __len__(self) -> int:
+        return len(self.flat)
+
+    def number(self, term: str) -> int:
+        """The number of a term, a new one where it has none."""
+        at = self.place.get(term)
+        if at is None:
+            at = self.place[term] = len(self.flat)
+            self.flat.append(term[0] == "@")
+        return at
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What stands in some rows: row i of `rows` has terms[starts[i]:starts[i + 1]] with these weights (int32, float32)."""
+
+    rows: np.ndarray
+    starts: np.ndarray
+    terms: np.ndarray
+    weights: np.ndarray
+
+    def without(self, gone: np.ndarray) -> Forward:
+        """What is left when some rows are gone."""
+        keep = ~np.isin(self.rows, gone)
+        counts = np.diff(self.starts)
+        inside = np.repeat(keep, counts)
+        starts = np.concatenate([[0], np.cumsum(counts[keep])]).astype(np.int64)
+        return Forward(self.rows[keep], starts, self.terms[inside], self.weights[inside])
+
+    def joined(self, other: Forward) -> Forward:
+        """Both, this one first."""
+        return Forward(np.concatenate([self.rows, other.rows]),
+                       np.concatenate([self.starts, other.starts[1:] + self.starts[-1]]),
+                       np.concatenate([self.terms, other.terms]), np.concatenate([self.weights, other.weights]))
+
+
+def forward(rows: Sequence[int], found: Sequence[dict[int, float]]) -> Forward:
+    """Of a dictionary of term numbers and weights for each row."""
+    starts = np.concatenate([[0], np.cumsum([len(one) for one in found])]).astype(np.int64)
+    terms = np.fromiter((term for one in found for term in one), np.int32, int(starts[-1]))
+    weights = np.fromiter((weight for one in found for weight in one.values()), np.float32, int(starts[-1]))
+    return Forward(np.array(rows, np.int32), starts, terms, weights)
+
+
+NOTHING = Forward(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Postings: term t is in rows[starts[t]:starts[t + 1]] with `parts`, its share of the most that it can count (0 to 1)."""
+
+    forward: Forward
+    starts: np.ndarray
+    rows: np.ndarray
+    parts: np.ndarray
+
+    def of(self, term: int) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, parts) of a term; empty where it came later."""
+        if term + 1 >= len(self.starts):
+            return self.rows[:0], self.parts[:0]
+        begin, end = self.starts[term], self.starts[term + 1]
+        return self.rows[begin:end], self.parts[begin:end]
+
+
+def segment(made: Forward, terms: Terms, average: float) -> Segment:
+    """The postings of what stands in some rows; `average` is the usual sum of weights of a row."""
+    count = len(terms)
+    flat = np.frombuffer(bytes(terms.flat), np.uint8).astype(bool)
+    counts = np.diff(made.starts)
+    is_flat = flat[made.terms]
+    lengths = np.bincount(np.repeat(np.arange(len(counts)), counts), np.where(is_flat, 0.0, made.weights), len(counts))
+    norm = (K1 * (1 - B + B * lengths / max(average, 1e-6))).astype(np.float32)
+    parts = np.where(is_flat, made.weights, made.weights / (made.weights + np.repeat(norm, counts)))
+    order = np.argsort(made.terms, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(made.terms, minlength=count))]).astype(np.int64)
+    return Segment(made, starts, np.repeat(made.rows, counts)[order], parts[order].astype(np.float32))
+
+
+def average_of(made: Forward, terms: Terms) -> float:
+    """The usual sum of weights of a row, facets apart."""
+    if not len(made.rows):
+        return 1.0
+    flat = np.frombuffer(bytes(terms.flat), np.uint8).astype(bool)
+    return float(made.weights[~flat[made.terms]].sum()) / len(made.rows) or 1.0
+
+
+@dataclass(frozen=True)
+class Postings:
+    """A large segment, a small newer one, and which rows of the large one it replaces. Never changed."""
+
+    base: Segment
+    delta: Segment
+    replaced: np.ndarray          # int32, rising: rows of `base` that no longer count
+    rows: int                     # the catalogue's
+    items: int                    # rows that have any text
+
+    def count(self, term: int) -> int:
+        """In how many rows a term stands, about: replaced rows still count."""
+        return len(self.base.of(term)[0]) + len(self.delta.of(term)[0])
+
+    def weight(self, count: int) -> float:
+        """How much a term that stands in so many rows says."""
+        count = min(count, self.items)
+        return float(np.log1p((self.items - count + 0.5) / (count + 0.5)))
+
+    def scores(self, asked: Sequence[tuple[int, float]]) -> np.ndarray:
+        """BM25 of every row, float32 (rows,), for pairs of a term and how much it is wanted."""
+        weighed = [(term, wish * self.weight(count), count) for term, wish in asked if (count := self.count(term))]
+        rare = [entry for entry in weighed if entry[2] <= COMMON * self.items]
+        found = np.zeros(self.rows, np.float32)
+        for term, weight, _ in rare or weighed:
+            rows, parts = self.base.of(term)
+            found[rows] += weight * parts
+        if len(self.replaced):
+            found[self.replaced] = 0
+        for term, weight, _ in rare or weighed:
+            rows, parts = self.delta.of(term)
+            if len(rows):
+                found[rows] += weight * parts
+        return found
+
+    def having(self, term: int, least: float = 0.0) -> np.ndarray:
+        """The rows with a term whose part is at least that, int32."""
+        rows, parts = self.base.of(term)
+        rows = rows[parts >= least]
+        if len(self.replaced) and len(rows):
+            rows = rows[~np.isin(rows, self.replaced)]
+        more, their = self.delta.of(term)
+        return np.concatenate([rows, more[their >= least]]) if len(more) else rows

@@ -1,0 +1,117 @@
+"""Searching a live catalogue: what is asked is found, what is refused is not, and changes are seen at once."""
+
+import numpy as np
+import pytest
+from aisle.models.search.index import LEAST_DELTA, Index
+from aisle.models.search.lexicon import read_lexicon
+from aisle.models.shop.catalogue import Catalogue, Put, Remove
+from aisle.models.shop.item import Item
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SHOES = Item("a", "Trail hiking shoes", "Holds on wet stone.", "Shoes", "Acme", 300.0, 3,
+    attributes={"grip": "non-slip", "material": "mesh", "size": ("41", "42")})
+BOOTS = Item("b", "Winter boots", "Goes with leather care. Without laces.", "Shoes", "Acme", 500.0, 3,
+    attributes={"material": "leather"})
+PAN = Item("c", "不粘平底锅", "煎蛋一滑就出锅。不含涂层", "厨房", "灶台", 99.0, 3, attributes={"尺寸": "28 cm"})
+LACES = Item("d", "Canvas sneakers with laces", "", "Shoes", "Bolt", 120.0, 3)
+ITEMS = (SHOES, BOOTS, PAN, LACES)
+
+
+def made(items: tuple[Item, ...] = ITEMS) -> tuple[Catalogue, Index]:
+    catalogue, index = Catalogue(items), Index(read_lexicon())
+    catalogue.listen(index.follow)
+    return catalogue, index
+
+
+def ids(catalogue: Catalogue, index: Index, question: str) -> list[str]:
+    """What is found, best first."""
+    asked = index.understand(question)
+    found = index.find(asked)
+    scores = np.where(found.excluded, 0, found.scores)
+    return [catalogue.now().items[row].id for row in np.argsort(-scores, kind="stable") if scores[row] > 0]
+
+
+@pytest.mark.parametrize(("question", "first"), [
+    ("non-slip shoes", "a"), ("防滑的鞋", "a"), ("size 42", "a"), ("42码", "a"), ("wintr botos", "b"), ("平底锅", "c"),
+    ("28厘米的锅", "c"),
+    ("bolt", "d"), ("shoes without laces", "b"), ("系带的鞋", "d"), ("frying pan", "c"), ("hikingshoes", "a"), ("🥾", "a"),
+])
+def test_finds(question: str, first: str) -> None:
+    assert ids(*made(), question)[0] == first
+
+
+def test_refuses() -> None:
+    catalogue, index = made()
+    assert set(ids(catalogue, index, "shoes")) == {"a", "b", "d"}
+    assert set(ids(catalogue, index, "shoes not leather")) == {"a", "d"}
+    assert "d" not in ids(catalogue, index, "shoes without laces")
+    assert set(ids(catalogue, index, "shoes but not from bolt")) == {"a", "b"}
+
+
+def test_says_what_was_corrected_and_what_is_unknown() -> None:
+    asked = made()[1].understand("hikng zzzzqq boots")
+    assert asked.corrections == (("hikng", "hiking"),) and asked.unknown == ("zzzzqq",)
+
+
+@pytest.mark.parametrize("question", [
+    "", " ", "the of and", "的了吗", "\x00\x01\n", "'; DROP TABLE items; --", "<script>alert(1)</script>", "😀" * 3000,
+    "鞋" * 10_000,
+    "a" * 10_000, "not " * 3000, "不" * 5000, "ботинки для дождя", "حذاء", "รองเท้ากันน้ำ", "٤٢", "½ l", "\ud800", "𝓈𝒽𝑜𝑒𝓈",
+    "1e999 €", "9" * 400 + "元",
+    "%s %d {0} \\", "without without", "-" * 10_000, "()[]{}*+?|^$",
+])
+def test_any_question_has_an_answer(question: str) -> None:
+    catalogue, index = made()
+    asked = index.understand(question)
+    found = index.find(asked)
+    assert np.isfinite(found.scores).all() and found.scores.shape == (len(ITEMS),) and len(asked.terms) <= 128
+    ids(catalogue, index, question)
+
+
+def test_fancy_letters_are_letters() -> None:
+    assert ids(*made(), "𝓈𝒽𝑜𝑒𝓈") == ids(*made(), "shoes")
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_text_at_all(text: str) -> None:
+    index = SHARED[1]
+    index.find(index.understand(text))
+
+
+SHARED = made()
+
+
+def test_changes_are_seen() -> None:
+    catalogue, index = made()
+    catalogue.update([Put(Item("e", "Red umbrella", price=10.0))])
+    assert ids(catalogue, index, "umbrella")[0] == "e"
+    catalogue.update([Put(Item("e", "Blue tent", price=10.0))])
+    assert "e" not in ids(catalogue, index, "umbrella") and ids(catalogue, index, "tent") == ["e"]
+    catalogue.update([Remove("b")])
+    assert "b" not in ids(catalogue, index, "winter boots")
+    catalogue.update([Put(BOOTS)])
+    assert ids(catalogue, index, "winter boots")[0] == "b"
+
+
+def test_many_changes_become_one_segment_and_the_answers_stay() -> None:
+    catalogue, index = made()
+    words = [f"{a}{b}{c}x" for a in "bdfghjklm" for b in "aeiou" for c in "bcdfghjklmnprstvwz"]
+    for at in range(0, LEAST_DELTA + 200, 100):
+        catalogue.update([Put(Item(f"n{i}", f"thing {words[i % len(words)]} {i}", price=1.0)) for i in range(at, at + 100)])
+    assert len(index.postings.replaced) < 300 and len(index.postings.base.forward.rows) > LEAST_DELTA
+    assert ids(catalogue, index, "non-slip shoes")[0] == "a"
+    fresh = Index(read_lexicon())
+    catalogue.listen(fresh.follow)
+    for question in ("non-slip shoes", "thing 77", words[5]):
+        asked = index.understand(question)
+        np.testing.assert_allclose(index.find(asked).scores, fresh.find(fresh.understand(question)).scores, rtol=0.05,
+            atol=0.02)
+
+
+def test_facets_of_a_row_with_how_sure_they_are() -> None:
+    _, index = made()
+    facets = index.facets_at(0)
+    assert facets["grip:non-slip"] == 1.0 and facets["kind:hiking-shoes"] == pytest.approx(0.9)
+    assert "material:leather" in index.facets_at(1) and "kind:shoes" in index.facets_at(0)

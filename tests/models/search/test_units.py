@@ -1,0 +1,58 @@
+"""Numbers with units, Chinese numerals, and bands of prices."""
+
+import math
+
+import pytest
+from aisle.models.search.units import Band, measure, number, price_band
+from aisle.models.search.words import normal
+from hypothesis import given
+from hypothesis import strategies as st
+
+ANY = math.inf
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("3", 3), ("1,5", 1.5), ("1,000", 1000), ("1,234,567", 1_234_567), ("十", 10), ("十五", 15), ("二十", 20), ("三百", 300),
+    ("三百五", 350), ("两千零五", 2005), ("一百二十", 120), ("半", 0.5), ("一万", 10_000), ("两", 2), ("一千五百", 1500),
+])
+def test_numbers(text: str, value: float) -> None:
+    assert number(text) == value
+
+
+@pytest.mark.parametrize(("text", "term"), [
+    ("500ml", "#500ml"), ("0.5 l", "#500ml"), ("33 cl", "#330ml"), ("2公斤", "#2000g"), ("1 inch", "#25.4mm"), ("65 w", "#65w"),
+    ("size xl", "#sizexl"), ("38.5码", "#size38.5"), ("5000 mah", "#5000mah"), ("1 tb", "#1024gb"), ("70%", "#70%"),
+])
+def test_measures(text: str, term: str) -> None:
+    assert measure(text) == [term]
+
+
+@pytest.mark.parametrize(("text", "band"), [
+    ("under 300 元", Band(0, 300, "CNY")), ("shoes below €50", Band(0, 50, "EUR")), ("50-80 €", Band(50, 80, "EUR")),
+    ("between 20 and 40", Band(20, 40)), ("100到200元", Band(100, 200, "CNY")), ("三百元以内", Band(0, 300, "CNY")),
+    ("不超过200", Band(0, 200)), ("200块左右", Band(160, 240, "CNY")), ("about 50 dollars", Band(40, 60, "USD")),
+    ("100元以上", Band(100, ANY, "CNY")), ("over £30", Band(30, ANY, "GBP")), ("预算500", Band(0, 500)),
+    ("300以下", Band(0, 300)),
+    ("20 € or less", Band(0, 20, "EUR")), ("budget of 80", Band(0, 80)), ("80 to 50 yuan", Band(50, 80, "CNY")),
+    ("no price", None), ("size 42", None), ("under 2 kg", None), ("500ml", None), ("12-14 cm", None), ("3岁以上", None),
+    ("", None),
+    ("more than 20 l", None), ("over 30", None), ("两升以下", None),
+])
+def test_bands_of_prices(text: str, band: Band | None) -> None:
+    assert price_band(normal(text))[0] == band
+
+
+def test_the_price_is_taken_out_of_the_text() -> None:
+    assert price_band("boots under 300 元, warm")[1].split() == ["boots", ",", "warm"]
+
+
+@given(st.text(max_size=120))
+def test_any_text_keeps_its_length(text: str) -> None:
+    text = normal(text)
+    band, rest = price_band(text)
+    assert len(rest) == len(text) and (band is None) == (rest == text)
+
+
+@given(st.text("零一二两三四五六七八九十百千万半", min_size=1, max_size=8))
+def test_any_numeral_is_a_finite_number(text: str) -> None:
+    assert 0 <= number(text) < 1e12

@@ -7,27 +7,53 @@ static __device__ unsigned long long key_of(uint32_t ordered, uint32_t id) { ret
 
 static __device__ int is_blocked(const uint8_t* blocked, int row) { return blocked && (blocked[row / 8] >> (row % 8) & 1); }
 
-extern "C" __global__ void topk_whole(const int8_t* queries, const int8_t* table, const uint8_t* blocked, int n, int d, unsigned long long* keys) {
-    const int row = blockIdx.x * blockDim.x + threadIdx.x;
-    if (row >= n) return;
-    const int8_t *q = queries + (long long)blockIdx.y * d, *t = table + (long long)row * d;
+static __device__ int whole_product(const int8_t* q, const int8_t* t, int d) {
     int sum = 0;
     if (d % 4 == 0)
         for (int k = 0; k < d / 4; k++) sum = __dp4a(((const int*)q)[k], ((const int*)t)[k], sum);
     else
         for (int k = 0; k < d; k++) sum += q[k] * t[k];
+    return sum;
+}
+
+static __device__ float real_product(const float* q, const float* t, int d) {
+    float sum = 0;
+    for (int k = 0; k < d; k++) sum += q[k] * t[k];
+    return sum;
+}
+
+static __device__ unsigned long long real_key(float score, int row) {
+    if (!(score > -INFINITY)) return 0;
+    const uint32_t bits = __float_as_uint(score + 0.f);   // -0 is 0
+    return key_of(bits & 0x80000000u ? ~bits : bits | 0x80000000u, (uint32_t)row);
+}
+
+extern "C" __global__ void topk_whole(const int8_t* queries, const int8_t* table, const uint8_t* blocked, int n, int d, unsigned long long* keys) {
+    const int row = blockIdx.x * blockDim.x + threadIdx.x;
+    if (row >= n) return;
+    const int sum = whole_product(queries + (long long)blockIdx.y * d, table + (long long)row * d, d);
     keys[(long long)blockIdx.y * n + row] = is_blocked(blocked, row) ? 0 : key_of((uint32_t)sum ^ 0x80000000u, (uint32_t)row);
 }
 
 extern "C" __global__ void topk_real(const float* queries, const float* table, const uint8_t* blocked, int n, int d, unsigned long long* keys) {
     const int row = blockIdx.x * blockDim.x + threadIdx.x;
     if (row >= n) return;
-    const float *q = queries + (long long)blockIdx.y * d, *t = table + (long long)row * d;
-    float sum = 0;
-    for (int k = 0; k < d; k++) sum += q[k] * t[k];
-    sum += 0.f;   // -0 is 0
-    const uint32_t bits = __float_as_uint(sum), ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    keys[(long long)blockIdx.y * n + row] = is_blocked(blocked, row) || !(sum > -INFINITY) ? 0 : key_of(ordered, (uint32_t)row);
+    const float sum = real_product(queries + (long long)blockIdx.y * d, table + (long long)row * d, d);
+    keys[(long long)blockIdx.y * n + row] = is_blocked(blocked, row) ? 0 : real_key(sum, row);
+}
+
+// Either kind of rows; scale, gain and bias may each be missing.
+extern "C" __global__ void topk_weighed(const void* queries, const void* table, const uint8_t* blocked, const float* scale, const float* gain,
+                                        const float* bias, int n, int d, int real, unsigned long long* keys) {
+    const int row = blockIdx.x * blockDim.x + threadIdx.x;
+    if (row >= n) return;
+    const long long from = (long long)blockIdx.y * d, at = (long long)row * d;
+    float score = real ? real_product((const float*)queries + from, (const float*)table + at, d)
+                       : (float)whole_product((const int8_t*)queries + from, (const int8_t*)table + at, d);
+    if (scale) score *= scale[row];
+    if (gain) score *= gain[blockIdx.y];
+    if (bias) score += bias[row];
+    keys[(long long)blockIdx.y * n + row] = is_blocked(blocked, row) ? 0 : real_key(score, row);
 }
 
 #define THREADS 256

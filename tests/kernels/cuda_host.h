@@ -131,6 +131,13 @@ template <class T> static T take(const char* block, size_t* at) {
 }
 
 template <class... A>
+static size_t block_size(void (*)(A...)) {
+    size_t at = 0;
+    ((at = (at + alignof(A) - 1) / alignof(A) * alignof(A) + sizeof(A)), ...);
+    return at;
+}
+
+template <class... A>
 static int launch(void (*kernel)(A...), const unsigned* grid, const unsigned* block, const char* arguments, size_t size) {
     if ((size_t)block[0] * block[1] * block[2] > 1024 || grid[1] > 65535 || grid[2] > 65535 || !grid[0] || !grid[1] || !grid[2]) return WRONG_SIZE;
     size_t at = 0;
@@ -153,4 +160,5 @@ static int launch(void (*kernel)(A...), const unsigned* grid, const unsigned* bl
 #define HOST_KERNEL(name)                                                                                            \
     extern "C" int launch_##name(const unsigned* grid, const unsigned* block, const char* arguments, size_t size) {   \
         return host::launch(name, grid, block, arguments, size);                                                     \
-    }
+    }                                                                                                                \
+    extern "C" size_t arguments_##name() { return host::block_size(name); }

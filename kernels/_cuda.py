@@ -153,6 +153,47 @@ class PycudaDriver:
         with self._current(f"launching {kernel}, grid {grid}, block {block}"):
             self._function(package, kernel, layout).prepared_async_call(grid, block, self._stream(), *arguments)
 
+    # ---- for engines, which have streams and memory of the host's own kind
+
+    @property
+    def versions(self) -> tuple[str, str]:
+        """(CUDA that the driver offers, compute capability and name of the device)."""
+        number = self._cuda.get_driver_version()
+        major, minor = self._device.compute_capability()
+        return f"{number // 1000}.{number % 1000 // 10}", f"sm_{major}{minor} {self._device.name()}"
+
+    def current(self, doing: str) -> Any:
+        """A with block in which this thread may call CUDA, and libraries above it; their errors become CudaError."""
+        return self._current(doing)
+
+    def stream_handle(self) -> int:
+        """This thread's stream, as libraries want it; inside `current`."""
+        return int(self._stream().handle)
+
+    def pinned(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        """A host array that the device reaches: its copies are asynchronous, and `mapped` gives its address there."""
+        flags = self._cuda.host_alloc_flags
+        with self._current(f"pinning {math.prod(shape) * np.dtype(dtype).itemsize} bytes"):
+            array: np.ndarray = self._cuda.pagelocked_empty(tuple(shape), dtype, mem_flags=flags.DEVICEMAP | flags.PORTABLE)
+            return array
+
+    def mapped(self, array: np.ndarray) -> int:
+        """The address by which the device reaches a `pinned` array without a copy."""
+        with self._current("mapping host memory"):
+            return int(array.base.get_device_pointer())    # type: ignore[union-attr]
+
+    def upload_later(self, address: int, values: np.ndarray) -> None:
+        """Start a copy to the device on this thread's stream; inside `current`. `values` stay as they are until `wait`."""
+        self._cuda.memcpy_htod_async(address, values, self._stream())
+
+    def download_later(self, address: int, values: np.ndarray) -> None:
+        """Start a copy from the device on this thread's stream; inside `current`."""
+        self._cuda.memcpy_dtoh_async(values, address, self._stream())
+
+    def wait(self) -> None:
+        """Until this thread's stream has done everything; inside `current`."""
+        self._stream().synchronize()
+
     def _function(self, package: str, kernel: str, layout: str) -> Any:
         key = package, kernel, layout
         if key not in self._functions:
@@ -175,6 +216,15 @@ class DeviceArray:
         self.ndim, self.size = len(self.shape), math.prod(self.shape)
         self.nbytes = self.size * self.dtype.itemsize
         self.address, self._owner = driver().allocate(self.nbytes)
+
+    @classmethod
+    def at(cls, address: int, shape: Sequence[int], dtype: Any, owner: object) -> DeviceArray:
+        """A view of memory that `owner` keeps: a row of an engine's input."""
+        made = cls.__new__(cls)
+        made.shape, made.dtype, made.ndim = tuple(int(n) for n in shape), np.dtype(dtype), len(shape)
+        made.nbytes = math.prod(made.shape) * made.dtype.itemsize
+        made.address, made._owner = address, owner
+        return made
 
     @classmethod
     def of(cls, values: np.ndarray) -> DeviceArray:

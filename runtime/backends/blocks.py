@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -17,10 +17,12 @@ MAX_BYTES = 4 << 30
 class Blocks:
     """Blocks `(capacity, ...)` of every input and output; whole tensors and capacity 1 where `batched` is false.
 
-    An output that bears the name of an input is that input (the file passes it through) and shares its block.
+    An output that bears the name of an input is that input (the file passes it through) and shares its block. `allocate`
+    gives memory of another kind than plain aligned one.
     """
 
-    def __init__(self, bundle: Bundle, capacity: int, dtypes: Mapping[str, Any]) -> None:
+    def __init__(self, bundle: Bundle, capacity: int, dtypes: Mapping[str, Any],
+                 allocate: Callable[[tuple[int, ...], Any], np.ndarray] | None = None) -> None:
         self.batched = bundle.max_batch > 0
         self.capacity = capacity if self.batched else 1
         specs: Sequence[TensorSpec] = (*bundle.inputs, *bundle.outputs)
@@ -31,7 +33,7 @@ class Blocks:
         self.arrays: dict[str, np.ndarray] = {}
         for spec in specs:
             axis = (self.capacity,) if self.batched else ()
-            self.arrays[spec.name] = _aligned((*axis, *_dims(spec)), dtypes[spec.dtype])
+            self.arrays[spec.name] = (allocate or _aligned)((*axis, *_dims(spec)), dtypes[spec.dtype])
         if self.batched:
             self._rows = [MappingProxyType({k: a[i] if a.ndim > 1 else a[i:i + 1].reshape(())
                                             for k, a in self.arrays.items()}) for i in range(self.capacity)]

@@ -43,6 +43,7 @@ class Opened:
 
     bundle: Bundle
     rungs: tuple[Rung, ...] = ()     # the device's preferred way first; more only where variants are asked for
+    notes: tuple[str, ...] = ()      # what was preferred and could not be had, and why
     job: str | None = None
     workload: ModuleType | None = None
     asset: Any = None
@@ -107,26 +108,32 @@ def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None
 
 
 def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
-    """Open the preferred way, or every way; one that is not the preferred and does not open is said and left out."""
+    """Open the most preferred way that opens, or every way; each that does not is said, in the log and in `notes`."""
     found, passed_over = usable(bundle, device)
-    for backend, why in passed_over.items():
-        log.warning("model '%s' version %s does not run by %s, which device '%s' prefers: %s", bundle.name, bundle.version,
-                    backend, device.name, why)
-    described, first = open_way(bundle, found[0], device)
-    rungs = [first]
-    for way in found[1:] if every else ():
+    notes = [f"{backend} is preferred by device '{device.name}' and is not used: {why}" for backend, why in passed_over.items()]
+    rungs: list[Rung] = []
+    described, failed = bundle, None
+    for way in found:
+        if rungs and not every:
+            break
         try:
             other, rung = open_way(bundle, way, device)
         except BundleError as error:
-            log.warning("model '%s' version %s is not offered as %s: %s", bundle.name, bundle.version, way.name, error)
+            failed = failed or error
+            notes.append(f"{way.name} is not used: {error}")
             continue
-        if (other.inputs, other.outputs, other.max_batch) != (described.inputs, described.outputs, described.max_batch):
-            log.warning("model '%s' version %s is not offered as %s: its tensors are not those of %s", bundle.name,
-                        bundle.version, way.name, first.way.name)
+        if rungs and tensors_of(other) != tensors_of(described):
+            notes.append(f"{way.name} is not used: its tensors are not those of {rungs[0].way.name}")
             Opened(other, (rung,)).close()
             continue
+        described = described if rungs else other
         rungs.append(rung)
-    return Opened(described, tuple(rungs))
+    if failed is not None and not rungs:
+        raise failed if len(found) == 1 else BundleError(
+            f"bundle '{bundle.name}' version {bundle.version} opens in no way: {'; '.join(notes)}")
+    for note in notes:
+        log.warning("model '%s' version %s: %s", bundle.name, bundle.version, note)
+    return Opened(described, tuple(rungs), tuple(notes))
 
 
 def open_engine(device: DeviceProfile, every: bool, wish: Wish, held: Held) -> Opened:
@@ -142,6 +149,11 @@ def open_engine(device: DeviceProfile, every: bool, wish: Wish, held: Held) -> O
         others.close()
         return Opened(described, (first,))
     return Opened(described, (first, *others.rungs))
+
+
+def tensors_of(bundle: Bundle) -> tuple[Any, ...]:
+    """What requests see of a model: its tensors and whether they have a batch axis."""
+    return bundle.inputs, bundle.outputs, bundle.max_batch
 
 
 def open_way(bundle: Bundle, way: Way, device: DeviceProfile, opening: Opening | None = None) -> tuple[Bundle, Rung]:

@@ -98,7 +98,7 @@ def test_nothing_is_loaded_under_a_bare_name() -> None:
 
 
 HTTP_ONLY = ("aiohttp",)
-HARDWARE = ("pycuda", "tensorrt", "onnxruntime")
+HARDWARE = ("pycuda", "tensorrt", "onnxruntime", "openvino")
 
 
 def test_libraries_stay_in_their_rooms() -> None:

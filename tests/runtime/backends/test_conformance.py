@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aisle.edge_devices.profile import DeviceProfile
-from aisle.models.bundle import Bundle, TensorSpec
+from aisle.models.bundle import Bundle, BundleError, TensorSpec
 from aisle.models.make.onnx_models import identity
 from aisle.runtime.backends import BACKENDS, FreeSession, Session, make_backend
 from aisle.runtime.errors import Invalid
@@ -25,7 +25,7 @@ class Case:
     root: Path
 
     def open(self, shape=ROW, dtype="float32", max_batch=4):
-        if self.backend == "onnx":
+        if self.backend in ("onnx", "openvino"):
             path = identity(self.root / "model.onnx", ["n" if d is None else d for d in shape], dtype,
                             batch=max_batch > 0, input_name="in 1", output_name="out")
             assert path.is_file()
@@ -132,6 +132,10 @@ def test_free_specs_of_a_batched_bundle_start_with_a_free_dimension(case):
 
 
 def test_texts_travel_as_bytes(case):
+    if case.backend == "openvino":       # it would end the process; it says so when the model is opened
+        with pytest.raises(BundleError, match="of type bytes, which OpenVINO does not take"):
+            case.open(shape=(None,), dtype="bytes", max_batch=0)
+        return
     session = case.open(shape=(None,), dtype="bytes", max_batch=0)
     sent = np.array([b"", "zażółć 大".encode(), b"a\0b"], object)
     assert list(session.run({"in 1": sent}, ["out"])["out"]) == list(sent)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .blend import AGES, Blend, choose, neighbours
-from .encoder import Weights, encode, onnx
-from .evaluate import PROTOCOL, Measured, Score, Split, leave_one_out, measure
-from .format import Fitted, quantised
+from .blend import AGES, Blend, Near, choose, neighbours
+from .encoder import Weights, onnx
+from .evaluate import PROTOCOL, Measured, Split, leave_one_out, measure
+from .format import Fitted
 from .interactions import Interactions
-from .network import Options, Progress, Trained, padded, train
-from .place import learn_words
+from .network import Options, Progress, Trained, train
+from .place import DOUBTS, learn_words, mixed
+from .scoring import score, tastes
 
 VALID_USERS = 5000         # are enough to stop early and to choose the blend
+LEAST_USERS = 10
 HALF_LIFE_S = 7 * 86400.0  # of what is trending
+REFITS = ("no", "valid", "all")
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,21 @@ class Result:
 
     fitted: Fitted
     weights: Weights
-    test: Measured | None
-    report: Mapping[str, Any]
+    test: Measured | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
 
     def encoders(self) -> dict[str, bytes]:
         """The encoder's files by precision."""
         return {precision: onnx(self.weights, precision) for precision in ("fp32", "int8")}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the validation items decided: epochs, the blend, and how much a rarely seen item is doubted."""
+
+    epochs: int
+    blend: Blend
+    doubt: float
 
 
 def fit(data: Interactions, options: Options | None = None, *, refit: str = "no", texts: Mapping[str, str] | None = None,
@@ -40,108 +52,92 @@ def fit(data: Interactions, options: Options | None = None, *, refit: str = "no"
     """The recommender of the data.
 
     It is trained without the last two items of each user, stopped early and blended by the last but one, and measured by
-    the last. `refit` "valid" then trains again, as long and blended alike, with the last but one, and measures that;
-    "all" with every event, which is what a shop wants to serve and nothing can be measured on any more: the figures told
-    are those from before. `texts` by item id teach where an item lies that nobody has seen. ValueError where there is too
-    little to learn from.
+    the last. `refit` "valid" then trains again by the same plan with the last but one, too, and measures that; "all" with
+    every event, which is what a shop wants to serve and nothing can be measured on any more: the figures told are those
+    from before. `texts` by item id teach where an item lies that nobody has seen. ValueError where there is too little
+    to learn from.
     """
+    job = _Job(data, options or Options(), texts or {}, progress)
     began = time.process_time()
-    options = options or Options()
-    split = leave_one_out(data)
-    if len(split.users) < 10:
-        raise ValueError(f"expected at least 10 users with three events or more, got {len(split.users)} of "
-                         f"{len(data.users)}; give more interactions")
-    judge = _Judge(split, options)
-    trained = train(split.train, split.items, options, judge, progress)
-    blend = judge.blend(trained.weights, trained.vectors)
-    result = _result(data, split, split.train, trained, blend, options, texts)
-    valid_s = time.process_time() - began
-    result = _measured(result, split)
-    report = {"protocol": PROTOCOL, "refit": "no", "seed": options.seed, "events": len(data.user), "users": len(data.users),
-              "items": len(data.items), "data_sha256": data.digest(), "epochs": trained.epochs,
-              "valid_ndcg": blend.with_it, "valid_ndcg_network_alone": blend.without, "strength": blend.strength,
-              "fade": blend.fade, "cpu_s": valid_s} | _figures(result)
+    result, plan = job.first()
+    report = job.about() | {"refit": "no", "epochs": plan.epochs, "strength": plan.blend.strength, "fade": plan.blend.fade,
+                            "doubt": plan.doubt, "valid_ndcg": plan.blend.with_it,
+                            "valid_ndcg_network_alone": plan.blend.without, "cpu_s": time.process_time() - began}
+    result = job.measured(result)
+    report |= figures(result)
     if refit != "no":
-        result = _again(data, split, refit, trained, blend, options, texts, progress)
-        report |= {"refit": refit} | ({f"no_refit_{k}": report[k] for k in ("hit", "ndcg")} if refit == "valid" else {})
-        report |= {"refit_cpu_s": time.process_time() - began - valid_s}
-        if refit == "valid":
-            result = _measured(result, split)
-            report |= _figures(result)
+        began = time.process_time()
+        result = job.again(plan, job.split.refit() if refit == "valid" else data.sequences())
+        report |= {"refit": refit, "refit_cpu_s": time.process_time() - began}
+    if refit == "valid":
+        result = job.measured(result)
+        report |= {"no_refit_hit": report["hit"], "no_refit_ndcg": report["ndcg"]} | figures(result)
     return replace(result, report=report, fitted=replace(result.fitted, report=report))
 
 
-def _again(data: Interactions, split: Split, refit: str, trained: Trained, blend: Blend, options: Options,
-           texts: Mapping[str, str] | None, progress: Progress | None) -> Result:
-    sequences = split.refit() if refit == "valid" else data.sequences()
-    again = train(sequences, split.items, options, None, progress, stop_after=trained.epochs)
-    return _result(data, split, sequences, again, blend, options, texts)
-
-
-def _figures(result: Result) -> dict[str, float]:
+def figures(result: Result) -> dict[str, float]:
+    """HR@10 and NDCG@10 on the test items."""
     return {} if result.test is None else {"hit": result.test.hit, "ndcg": result.test.ndcg}
 
 
-class _Judge:
-    """NDCG@10 of validation items while training, over some users; and the blend, over the same."""
+class _Job:
+    """One call of `fit`: the data and its split, and the users that validate."""
 
-    def __init__(self, split: Split, options: Options) -> None:
-        rng = np.random.default_rng(options.seed)
-        some = np.sort(rng.choice(len(split.users), min(VALID_USERS, len(split.users)), replace=False))
-        self._near = neighbours(split.train, split.items)
-        self.histories = [split.train[u] for u in split.users[some]]
-        self.targets = split.valid[some]
+    def __init__(self, data: Interactions, options: Options, texts: Mapping[str, str], progress: Progress | None) -> None:
+        self.data, self.options, self.texts, self.progress = data, options, texts, progress
+        self.split: Split = leave_one_out(data)
+        if len(self.split.users) < LEAST_USERS:
+            raise ValueError(f"expected at least {LEAST_USERS} users with three events or more, got {len(self.split.users)} of "
+                             f"{len(data.users)}; give more interactions")
+        users = len(self.split.users)
+        some = np.sort(np.random.default_rng(options.seed).choice(users, min(VALID_USERS, users), replace=False))
+        self.histories = [self.split.train[u] for u in self.split.users[some]]
+        self.targets = self.split.valid[some]
 
-    def __call__(self, weights: Weights, vectors: np.ndarray) -> float:
+    def about(self) -> dict[str, Any]:
+        """What was fitted, and how it is measured."""
+        return {"protocol": PROTOCOL, "seed": self.options.seed, "events": len(self.data.user), "users": len(self.data.users),
+                "items": len(self.data.items), "data_sha256": self.data.digest()}
+
+    def first(self) -> tuple[Result, Plan]:
+        """Trained without the last two items of each user, and what the last but one decided."""
+        trained = train(self.split.train, self.split.items, self.options, self._validate, self.progress)
+        near = neighbours(self.split.train, self.split.items)
+        doubt, vectors, words = self._place(trained, self.split.train, DOUBTS)
+        blend = choose(near, tastes(trained.weights, vectors, self.histories), vectors, self.histories, self.targets)
+        plan = Plan(trained.epochs, blend, doubt)
+        return self._result(trained, vectors, words, near, self.split.train, blend), plan
+
+    def again(self, plan: Plan, sequences: Sequence[np.ndarray]) -> Result:
+        """Trained on these sequences by the same plan."""
+        trained = train(sequences, self.split.items, self.options, None, self.progress, stop_after=plan.epochs)
+        _, vectors, words = self._place(trained, sequences, (plan.doubt,))
+        return self._result(trained, vectors, words, neighbours(sequences, self.split.items), sequences, plan.blend)
+
+    def measured(self, result: Result) -> Result:
+        """With its figures on the test items."""
+        return replace(result, test=measure(score(result.fitted, result.weights), self.split.before("test"), self.split.test))
+
+    def _validate(self, weights: Weights, vectors: np.ndarray) -> float:
         return measure(lambda histories: tastes(weights, vectors, histories) @ vectors.T, self.histories, self.targets).ndcg
 
-    def blend(self, weights: Weights, vectors: np.ndarray) -> Blend:
-        return choose(self._near, tastes(weights, vectors, self.histories), vectors, self.histories, self.targets)
+    def _place(self, trained: Trained, sequences: Sequence[np.ndarray],
+               doubts: Sequence[float]) -> tuple[float, np.ndarray, np.ndarray]:
+        """Where texts place items, and how much of it helps: (doubt, vectors, words)."""
+        seen = np.bincount(np.concatenate(sequences), minlength=self.split.items)
+        words = learn_words(self.data.items, trained.vectors, seen, self.texts)
+        tables = {doubt: mixed(self.data.items, trained.vectors, seen, self.texts, words, doubt)
+                  for doubt in (doubts if len(words) else doubts[:1])}
+        best = max(tables, key=lambda doubt: self._validate(trained.weights, tables[doubt])) if len(tables) > 1 else doubts[0]
+        return best, tables[best], words
 
-
-def tastes(weights: Weights, vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
-    """The encoder's answers for histories of rows, float32 (histories, d)."""
-    out = np.empty((len(histories), weights.depth), np.float32)
-    for start in range(0, len(histories), 256):
-        rows = padded(histories[start:start + 256], weights.length)
-        out[start:start + 256] = encode(weights, np.where((rows >= 0)[..., None], vectors[rows], np.float32(0)))
-    return out
-
-
-def score(fitted: Fitted, weights: Weights, whole: bool = False) -> Score:
-    """Scores as the server gives them; with `whole` table and taste are int8, as its kernel takes them."""
-    ages = np.asarray(fitted.ages, np.float32)
-
-    def scores(histories: Sequence[np.ndarray]) -> np.ndarray:
-        from .blend import Near, added
-        taste = tastes(weights, fitted.vectors, histories)
-        near = Near(fitted.near, fitted.near_count, fitted.near_weight)
-        return product(taste, fitted.vectors, whole) + added(near, histories, ages, len(fitted.ids))
-    return scores
-
-
-def product(taste: np.ndarray, vectors: np.ndarray, whole: bool) -> np.ndarray:
-    """taste @ vectors.T, float32 (users, items); with `whole` of both as int8 (the sums stay below 2**24: exact)."""
-    if not whole:
-        return taste @ vectors.T
-    (left, left_scale), (right, right_scale) = quantised(taste), quantised(vectors)
-    found = left.astype(np.float32) @ right.astype(np.float32).T
-    return found * left_scale[:, None] * right_scale
-
-
-def _measured(result: Result, split: Split) -> Result:
-    return replace(result, test=measure(score(result.fitted, result.weights), split.before("test"), split.test))
-
-
-def _result(data: Interactions, split: Split, sequences: Sequence[np.ndarray], trained: Trained, blend: Blend,
-            options: Options, texts: Mapping[str, str] | None) -> Result:
-    near = neighbours(sequences, split.items)
-    seen = np.bincount(np.concatenate(sequences), minlength=split.items).astype(np.uint32)
-    words = learn_words(data.items, trained.vectors, seen, texts or {})
-    fitted = Fitted(data.items, trained.vectors, seen, trending(data), near.item, near.count,
-                    near.weight * np.float32(blend.strength), words, options.length,
-                    tuple((blend.fade ** np.arange(min(AGES, options.length))).tolist()))
-    return Result(fitted, trained.weights, None, {})
+    def _result(self, trained: Trained, vectors: np.ndarray, words: np.ndarray, near: Near,
+                sequences: Sequence[np.ndarray], blend: Blend) -> Result:
+        seen = np.bincount(np.concatenate(sequences), minlength=self.split.items).astype(np.uint32)
+        ages = blend.fade ** np.arange(min(AGES, self.options.length))
+        fitted = Fitted(self.data.items, vectors, seen, trending(self.data), near.item, near.count,
+                        near.weight * np.float32(blend.strength), words, self.options.length, tuple(ages.tolist()))
+        return Result(fitted, trained.weights)
 
 
 def trending(data: Interactions) -> np.ndarray:

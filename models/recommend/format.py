@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,20 +127,32 @@ def save(fitted: Fitted, encoders: Mapping[str, bytes], folder: Path, name: str,
     """
     check(fitted)
     folder.mkdir(parents=True, exist_ok=True)
+    written = write_files(fitted, encoders, folder)
+    bundle = replace(described(fitted, encoders, name, version, licence), root=folder,
+                     sha256={file: digest(folder / file) for file in written})
+    write_bundle_toml(bundle, folder)
+    return bundle
+
+
+def described(fitted: Fitted, precisions: Iterable[str], name: str, version: str = "1", licence: str = "") -> Bundle:
+    """The bundle without its files' checksums, as `models.inspect.publish.publish` takes it together with `write_files`."""
+    params = {"format": FORMAT, "length": fitted.length, "depth": fitted.depth, "items": len(fitted.ids),
+              "ages": [float(a) for a in fitted.ages], "unit": fitted.unit, "report": dict(fitted.report)}
+    return Bundle(name, version, ROLE, Path(), (TensorSpec("history", "float32", (fitted.length, fitted.depth)),),
+                  (TensorSpec("taste", "float32", (fitted.depth,)),),
+                  {("onnx", precision): ENCODERS[precision] for precision in precisions}, max_batch=64, params=params,
+                  licence=licence)
+
+
+def write_files(fitted: Fitted, encoders: Mapping[str, bytes], folder: Path) -> tuple[str, ...]:
+    """Write everything but bundle.toml into a folder that is there; the names of the files."""
+    check(fitted)
     for precision, data in encoders.items():
         (folder / ENCODERS[precision]).write_bytes(data)
     (folder / "ids.txt").write_text("\n".join(fitted.ids) + "\n", "utf-8")
     for stem in ARRAYS:
         np.save(folder / f"{stem}.npy", np.ascontiguousarray(getattr(fitted, stem)))
-    written = ["ids.txt", *(ENCODERS[p] for p in encoders), *(f"{stem}.npy" for stem in ARRAYS)]
-    params = {"format": FORMAT, "length": fitted.length, "depth": fitted.depth, "items": len(fitted.ids),
-              "ages": [float(a) for a in fitted.ages], "unit": fitted.unit, "report": dict(fitted.report)}
-    bundle = Bundle(name, version, ROLE, folder, (TensorSpec("history", "float32", (fitted.length, fitted.depth)),),
-                    (TensorSpec("taste", "float32", (fitted.depth,)),),
-                    {("onnx", precision): ENCODERS[precision] for precision in encoders}, max_batch=64, params=params,
-                    sha256={name: digest(folder / name) for name in written}, licence=licence)
-    write_bundle_toml(bundle, folder)
-    return bundle
+    return ("ids.txt", *(ENCODERS[p] for p in encoders), *(f"{stem}.npy" for stem in ARRAYS))
 
 
 def load(folder: Path) -> Fitted:

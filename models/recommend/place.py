@@ -10,7 +10,8 @@ from .words import hashed
 
 BUCKETS = 2048
 PENALTY = 1.0          # of ridge regression
-TRUST = 5.0            # an item with n events is trusted n / (n + TRUST)
+TRUST = 5.0            # while learning, an item with n events weighs n / (n + TRUST)
+DOUBTS = (0.0, 1.0, 4.0)
 
 
 def learn_words(ids: Sequence[str], vectors: np.ndarray, seen: np.ndarray, texts: Mapping[str, str],
@@ -36,3 +37,21 @@ def learn_words(ids: Sequence[str], vectors: np.ndarray, seen: np.ndarray, texts
     made = np.zeros((buckets, vectors.shape[1]), np.float32)
     made[used] = np.linalg.solve(square[np.ix_(used, used)] + PENALTY * np.eye(len(used)), right[used])
     return made
+
+
+def mixed(ids: Sequence[str], vectors: np.ndarray, seen: np.ndarray, texts: Mapping[str, str], words: np.ndarray,
+          doubt: float) -> np.ndarray:
+    """The table in which an item with n events counts n / (n + doubt), and its text the rest: float32 (n, d).
+
+    An item without a known word, or with `doubt` 0, stays where it is; one without events lies where its text says.
+    """
+    out = vectors.copy()
+    for row, one in enumerate(ids):
+        if one not in texts or (doubt == 0 and seen[row]):
+            continue
+        found, weight = hashed(texts[one], max(len(words), 1))
+        told = weight @ words[found] if len(words) and len(found) else np.zeros(0, np.float32)
+        if told.any():
+            own = seen[row] / (seen[row] + doubt) if seen[row] else 0.0
+            out[row] = own * out[row] + (1 - own) * told
+    return out

@@ -9,12 +9,14 @@ from aisle.models.recommend import blend, format, network, place
 from aisle.models.recommend.baselines import popularity
 from aisle.models.recommend.encoder import encode
 from aisle.models.recommend.evaluate import leave_one_out, measure
-from aisle.models.recommend.fit import Result, fit, product, score, trending
+from aisle.models.recommend.fit import Result, fit, trending
 from aisle.models.recommend.interactions import Interactions, narrowed
 from aisle.models.recommend.network import Options
+from aisle.models.recommend.scoring import product, score
 
 IDS = tuple(f"item-{i}" for i in range(90))
 GROUPS = tuple(f"group-{i % 6}" for i in range(90))
+TEXTS = dict(zip(IDS, GROUPS, strict=True))
 SMALL = Options(depth=16, length=8, middle=16, epochs=5, dropout=0.1, rate=1e-2, rise=10, tokens=512)
 
 
@@ -26,7 +28,7 @@ def data() -> Interactions:
 @pytest.fixture(scope="module")
 def result(data: Interactions) -> Result:
     pytest.importorskip("torch", reason="PyTorch (the extra `train`) is not installed")
-    return fit(data, SMALL, texts=dict(zip(IDS, GROUPS, strict=True)))
+    return fit(data, SMALL, texts=TEXTS)
 
 
 def test_the_shoppers_are_the_same_every_time(data: Interactions) -> None:
@@ -44,7 +46,7 @@ def test_it_learns_more_than_what_is_popular(data: Interactions, result: Result)
 
 
 def test_the_same_seed_gives_the_same_bundle(data: Interactions, result: Result) -> None:
-    again, other = (fit(data, replace(SMALL, seed=seed)) for seed in (1, 2))
+    again, other = (fit(data, replace(SMALL, seed=seed), texts=TEXTS) for seed in (1, 2))
     assert np.array_equal(again.fitted.vectors, result.fitted.vectors) and again.encoders() == result.encoders()
     assert not np.array_equal(other.fitted.vectors, result.fitted.vectors)
 
@@ -74,12 +76,12 @@ def test_the_loss_and_its_gradient_are_those_of_full_cross_entropy() -> None:
     states.grad = table.grad = None
     plain = torch.nn.functional.cross_entropy(states @ table.T, wanted)
     (3 * plain).backward()
-    assert float(loss) == pytest.approx(float(plain), rel=1e-5)
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5)
     assert all(torch.allclose(a, b.grad, atol=1e-6) for a, b in zip(got, (states, table), strict=True))
 
 
 def test_the_refit_learns_from_more_and_says_so(data: Interactions, result: Result) -> None:
-    valid, whole = fit(data, SMALL, refit="valid"), fit(data, SMALL, refit="all")
+    valid, whole = (fit(data, SMALL, refit=what, texts=TEXTS) for what in ("valid", "all"))
     assert valid.report["refit"] == "valid" and valid.report["no_refit_hit"] == result.report["hit"]
     assert whole.test is None and whole.report["hit"] == result.report["hit"]
     events = [int(one.fitted.seen.sum()) for one in (result, valid, whole)]
@@ -155,3 +157,15 @@ def test_trends_fade() -> None:
 def test_too_little_is_refused(data: Interactions) -> None:
     with pytest.raises(ValueError, match="at least 10 users with three events"):
         fit(narrowed(data, np.arange(20)))
+
+
+def test_items_seldom_seen_lean_on_their_text() -> None:
+    vectors = np.array([[1, 0], [3, 0], [9, 9], [7, 7]], np.float32)
+    ids, seen = ("a", "b", "c", "d"), np.array([100, 1, 0, 0], np.uint32)
+    texts = {"a": "red", "b": "red", "c": "red", "d": "!"}
+    words = place.learn_words(ids, vectors, seen, texts, buckets=64)
+    told = place.mixed(ids, vectors, seen, texts, words, 1.0)
+    there = words[words.any(1)][0]
+    assert np.allclose(told[1], (vectors[1] + there) / 2) and np.allclose(told[2], there) and np.allclose(told[3], vectors[3])
+    kept = place.mixed(ids, vectors, seen, texts, words, 0.0)
+    assert np.allclose(kept[:2], vectors[:2]) and np.allclose(kept[2], there)

@@ -57,7 +57,7 @@ def fit(data: Interactions, options: Options | None = None, *, refit: str = "no"
     from before. `texts` by item id teach where an item lies that nobody has seen. ValueError where there is too little
     to learn from.
     """
-    job = _Job(data, options or Options(), texts or {}, progress)
+    job = _Job(data, options or Options(), texts or {}, progress, 1 if refit == "no" else 2)
     began = time.process_time()
     result, plan = job.first()
     report = job.about() | {"refit": "no", "epochs": plan.epochs, "strength": plan.blend.strength, "fade": plan.blend.fade,
@@ -83,8 +83,9 @@ def figures(result: Result) -> dict[str, float]:
 class _Job:
     """One call of `fit`: the data and its split, and the users that validate."""
 
-    def __init__(self, data: Interactions, options: Options, texts: Mapping[str, str], progress: Progress | None) -> None:
-        self.data, self.options, self.texts, self.progress = data, options, texts, progress
+    def __init__(self, data: Interactions, options: Options, texts: Mapping[str, str], progress: Progress | None,
+                 turns: int) -> None:
+        self.data, self.options, self.texts, self.progress, self.turns = data, options, texts, progress, turns
         self.split: Split = leave_one_out(data)
         if len(self.split.users) < LEAST_USERS:
             raise ValueError(f"expected at least {LEAST_USERS} users with three events or more, got {len(self.split.users)} of "
@@ -101,7 +102,7 @@ class _Job:
 
     def first(self) -> tuple[Result, Plan]:
         """Trained without the last two items of each user, and what the last but one decided."""
-        trained = train(self.split.train, self.split.items, self.options, self._validate, self.progress)
+        trained = train(self.split.train, self.split.items, self.options, self._validate, self._part(0))
         near = neighbours(self.split.train, self.split.items)
         doubt, vectors, words = self._place(trained, self.split.train, DOUBTS)
         blend = choose(near, tastes(trained.weights, vectors, self.histories), vectors, self.histories, self.targets)
@@ -110,13 +111,18 @@ class _Job:
 
     def again(self, plan: Plan, sequences: Sequence[np.ndarray]) -> Result:
         """Trained on these sequences by the same plan."""
-        trained = train(sequences, self.split.items, self.options, None, self.progress, stop_after=plan.epochs)
+        trained = train(sequences, self.split.items, self.options, None, self._part(1), stop_after=plan.epochs)
         _, vectors, words = self._place(trained, sequences, (plan.doubt,))
         return self._result(trained, vectors, words, neighbours(sequences, self.split.items), sequences, plan.blend)
 
     def measured(self, result: Result) -> Result:
         """With its figures on the test items."""
         return replace(result, test=measure(score(result.fitted, result.weights), self.split.before("test"), self.split.test))
+
+    def _part(self, turn: int) -> Progress | None:
+        """Progress of the first or second training as a part of the whole."""
+        tell, turns = self.progress, self.turns
+        return None if tell is None else lambda part, text: tell((turn + part) / turns, text)
 
     def _validate(self, weights: Weights, vectors: np.ndarray) -> float:
         return measure(lambda histories: tastes(weights, vectors, histories) @ vectors.T, self.histories, self.targets).ndcg

@@ -12,6 +12,8 @@ COMMANDS = {
     "teach": ("aisle.runtime.cli.teach", "teach an inspector by showing good parts"),
     "inspect": ("aisle.runtime.cli.inspect", "inspect pictures with a taught inspector"),
     "map": ("aisle.runtime.cli.map", "build a map from a file, and ask it for a way"),
+    "search": ("aisle.runtime.cli.search", "make the text encoder that search by meaning needs"),
+    "recommend": ("aisle.runtime.cli.recommend", "fit a recommender on who looked at what"),
     "demo": ("aisle.runtime.cli.demo", "make parts, teach, serve and inspect: the whole job on made pictures"),
     "config": ("aisle.runtime.cli.config", "print the annotated configuration, or check one"),
     "model": ("aisle.runtime.cli.model", "quantise a bundle, check its variants, make an example"),

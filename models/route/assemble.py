@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .expand import expanded
 from .network import ARRAYS, Network
 
 
 def assemble(x: np.ndarray, y: np.ndarray, tail: np.ndarray, head: np.ndarray, cost: np.ndarray, length: np.ndarray, *,
              twin: np.ndarray | None = None, way: np.ndarray | None = None, kind: np.ndarray | None = None,
              name: np.ndarray | None = None, shapes: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
-             forbidden: Iterable[tuple[int, int]] = (), **meta: Any) -> Network:
+             forbidden: Iterable[Sequence[int]] = (), **meta: Any) -> Network:
     """A network (without topology) of nodes at x, y and directed edges; lengths and units as `Network` says.
 
-    `twin`, if not given, is found among the edges that join the same nodes. `forbidden` are pairs of edges (from, to)
-    that must not follow each other. `meta` goes into the network as it is (frame, names, kinds, profile, ...).
+    `twin`, if not given, is found among the edges that join the same nodes. `forbidden` are edges, two or more, that must
+    not follow each other in this order. `meta` goes into the network as it is (frame, names, kinds, profile, ...).
     """
     edges = len(tail)
-    states, arcs = _turns(len(x), tail, head, forbidden)
+    states, arcs = expanded(len(x), tail, head, forbidden)
     zeros = np.zeros(edges + 1, np.int32)
     first, shape_x, shape_y = shapes if shapes is not None else (zeros, np.empty(0), np.empty(0))
     arrays = {
@@ -37,32 +38,6 @@ def assemble(x: np.ndarray, y: np.ndarray, tail: np.ndarray, head: np.ndarray, c
     whole = {name: np.ascontiguousarray(value, ARRAYS[name][0]) for name, value in arrays.items()}
     meta.setdefault("kinds", ("edge",))
     return Network(whole, **meta)
-
-
-def _turns(nodes: int, tail: np.ndarray, head: np.ndarray, forbidden: Iterable[tuple[int, int]],
-           ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """States and arcs: an edge after which a turn is forbidden ends in a state of its own, left by the allowed edges.
-
-    Only such edges are expanded (Geisberger, Vetter: Efficient Routing in Road Networks with Turn Costs, SEA 2011,
-    expand all of them): a city has a few hundred restrictions among a hundred thousand crossings.
-    """
-    after: dict[int, set[int]] = defaultdict(set)
-    for before, then in forbidden:
-        after[before].add(then)
-    state = {edge: nodes + i for i, edge in enumerate(sorted(after))}
-    ends = np.array(head, np.int32)
-    for edge, number in state.items():
-        ends[edge] = number
-    starts = {int(head[edge]) for edge in state}
-    leaving: dict[int, list[int]] = defaultdict(list)
-    for edge in np.flatnonzero(np.isin(tail, list(starts))).tolist() if starts else ():
-        leaving[int(tail[edge])].append(edge)
-    extra = [(number, int(ends[then]), then) for edge, number in state.items()
-             for then in leaving[int(head[edge])] if then not in after[edge]]
-    more = np.array(extra, np.int32).reshape(-1, 3).T
-    own = np.arange(len(tail), dtype=np.int32)
-    arcs = tuple(np.concatenate(pair).astype(np.int32) for pair in ((tail, more[0]), (ends, more[1]), (own, more[2])))
-    return np.concatenate([np.arange(nodes), [int(head[e]) for e in sorted(after)]]).astype(np.int32), arcs  # type: ignore[return-value]
 
 
 def _twins(tail: np.ndarray, head: np.ndarray, way: np.ndarray | None) -> np.ndarray:

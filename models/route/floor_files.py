@@ -10,7 +10,7 @@ import numpy as np
 from ...kernels.distance_field import FREE, WALL
 
 MAX_CELLS = 100_000_000
-PASSABLE = np.frombuffer(b".G", np.uint8)
+PASSABLE = np.frombuffer(b".GSE", np.uint8)
 
 
 class FloorError(ValueError):
@@ -20,8 +20,9 @@ class FloorError(ValueError):
 def read_movingai(data: bytes, where: str = "map") -> np.ndarray:
     """The floor of a MovingAI .map (Sturtevant 2012), uint16 (height + 2, width + 2) with a wall around it.
 
-    `.` and `G` are free; anything else (trees, water, out of bounds, and shelves in League of Robot Runners maps) is
-    wall: who may not step on water at an angle may not step on it at all.
+    `.`, `G` and `S` are free, and so are `S` and `E` of the League of Robot Runners: storage that robots drive under and
+    places where goods come out, where the agents of its own examples stand. Anything else (trees, out of bounds, shelves,
+    and water: who may not step on it at an angle may not step on it at all) is wall.
     """
     lines = data.split(b"\n")
     sizes = {}

@@ -137,6 +137,7 @@ def _network(path: Path, data: OsmData, profile: Profile, ways: list[Way], piece
         profile=profile.name, source=path.name, attribution=ATTRIBUTION,
         report={"ways": len(data.ways), "ways_used": len(ways), "nodes": len(used), "edges": len(tail),
                 "km": round(float(length[np.unique(piece)].sum()) / 1000, 1), "forbidden_turns": len(turns),
+                "of_them_via_ways": sum(len(turn) > 2 for turn in turns),
                 "dropped": dict(dropped.most_common())})
 
 

@@ -17,6 +17,7 @@ from aisle.models.route.lists import ListError, build_list
 from aisle.models.route.router import Router, open_any, open_map
 
 DATA = Path(os.environ.get("AISLE_DATA", Path(__file__).parents[4] / "shared" / "data")) / "routes" / "movingai_maps_dev.zip"
+RUNNERS = DATA.parent / "robot_runners_examples.zip"
 ROOM = b"type octile\nheight 3\nwidth 5\nmap\n.....\n.@@@.\n.....\n"
 
 
@@ -134,6 +135,22 @@ def test_plain_lists(tmp_path: Path) -> None:
         build_list(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="expected a file"):
         build_map(tmp_path / "map.docx")
+
+
+def test_storage_and_outlets_of_the_robot_runners_are_free() -> None:
+    cells = read_movingai(b"type octile\nheight 2\nwidth 5\nmap\n.SE@T\n@WGSO\n")
+    assert (cells[1:-1, 1:-1] == FREE).tolist() == [[True, True, True, False, False], [False, False, True, True, False]]
+
+
+@pytest.mark.skipif(not RUNNERS.is_file(), reason="the maps of the robot runners are not here")
+def test_every_robot_of_the_example_stands_on_a_free_cell() -> None:
+    """28,144 cells of storage, 352 outlets and 10,147 plain ones are free."""
+    with zipfile.ZipFile(RUNNERS) as pack:
+        cells = read_movingai(pack.read("warehouse.domain/maps/warehouse_long_corridor_large.map"))
+        agents = pack.read("warehouse.domain/agents/fulfill-example_2500.agents").decode().split("\n")[2:]
+    inner = cells[1:-1, 1:-1]
+    assert (inner == FREE).sum() == 10_147 + 28_144 + 352
+    assert all(inner.flat[int(line)] == FREE for line in agents if line.strip())
 
 
 @pytest.mark.skipif(not DATA.is_file(), reason="the MovingAI maps are not here")

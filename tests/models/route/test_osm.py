@@ -80,13 +80,84 @@ def test_a_restriction_binds(tmp_path: Path, kind: str, extra: str, barred: bool
 
 @pytest.mark.parametrize(("relation", "reason"), [
     (restriction("no_left_turn", via=""), "broken"),
-    (restriction("no_left_turn", via='<member type="way" ref="11" role="via"/>'), "via a way"),
+    (restriction("no_left_turn", via='<member type="way" ref="11" role="via"/>'), "do not follow each other"),
+    (restriction("no_left_turn", via='<member type="way" ref="15" role="via"/>'), "do not follow each other"),
+    (restriction("no_left_turn", via=2 * '<member type="node" ref="2" role="via"/>'), "several nodes"),
     (restriction("perhaps"), "not known"),
     (restriction("no_left_turn", via='<member type="node" ref="4" role="via"/>'), "do not meet"),
 ])
 def test_a_broken_restriction_is_reported(tmp_path: Path, relation: str, reason: str) -> None:
     dropped = streets(tmp_path, relation=relation).network.report["dropped"]
     assert any(reason in key for key in dropped if key.startswith("restriction"))
+
+
+# A boulevard of two carriageways, west to east (1-2-3) and back (6-5-4), joined by two cross streets of two ways each:
+# 2-7-5 and 3-8-6; and a longer way round outside, 3-9-4.
+BOULEVARD = """<osm version="0.6">
+<node id="1" lat="50.000" lon="8.000"/><node id="2" lat="50.000" lon="8.001"/><node id="3" lat="50.000" lon="8.002"/>
+<node id="4" lat="50.001" lon="8.000"/><node id="5" lat="50.001" lon="8.001"/><node id="6" lat="50.001" lon="8.002"/>
+<node id="7" lat="50.0005" lon="8.001"/><node id="8" lat="50.0005" lon="8.002"/><node id="9" lat="50.004" lon="8.001"/>
+<way id="10"><nd ref="1"/><nd ref="2"/><tag k="highway" v="primary"/><tag k="oneway" v="yes"/></way>
+<way id="11"><nd ref="2"/><nd ref="3"/><tag k="highway" v="primary"/><tag k="oneway" v="yes"/></way>
+<way id="12"><nd ref="6"/><nd ref="5"/><tag k="highway" v="primary"/><tag k="oneway" v="yes"/></way>
+<way id="13"><nd ref="5"/><nd ref="4"/><tag k="highway" v="primary"/><tag k="oneway" v="yes"/></way>
+<way id="20"><nd ref="2"/><nd ref="7"/><tag k="highway" v="residential"/></way>
+<way id="21"><nd ref="7"/><nd ref="5"/><tag k="highway" v="residential"/></way>
+<way id="22"><nd ref="3"/><nd ref="8"/><nd ref="6"/><tag k="highway" v="residential"/></way>
+<way id="23"><nd ref="7"/><nd ref="8"/><tag k="highway" v="residential"/></way>
+<way id="24"><nd ref="3"/><nd ref="9"/><nd ref="4"/><tag k="highway" v="residential"/></way>
+<way id="25"><nd ref="4"/><nd ref="1"/><tag k="highway" v="residential"/><tag k="oneway" v="yes"/></way>
+<relation id="1"><member type="way" ref="10" role="from"/><member type="way" ref="20" role="via"/>
+<member type="way" ref="21" role="via"/><member type="way" ref="13" role="to"/>
+<tag k="type" v="restriction"/><tag k="restriction" v="{kind}"/></relation></osm>"""
+
+
+def boulevard(tmp_path: Path, kind: str) -> Router:
+    path = tmp_path / "boulevard.osm"
+    path.write_text(BOULEVARD.format(kind=kind))
+    save_map(build_map(path, "van"), tmp_path / f"map-{kind}", "boulevard")
+    return open_map(tmp_path / f"map-{kind}")
+
+
+def crossings(router: Router, places: list[tuple[float, float]]) -> list[int] | None:
+    """The way between two places as nodes 1 to 9 of the boulevard."""
+    ids = {place(router, lat, lon): i for i, (lat, lon) in BOULEVARD_NODES.items()}
+    way = router.route(*(place(router, *at) for at in places))
+    return None if way is None else [ids[n] for n in way.nodes.tolist()]
+
+
+BOULEVARD_NODES = {1: (50.000, 8.000), 2: (50.000, 8.001), 3: (50.000, 8.002), 4: (50.001, 8.000), 5: (50.001, 8.001),
+                   6: (50.001, 8.002), 7: (50.0005, 8.001), 8: (50.0005, 8.002)}
+
+
+@pytest.mark.parametrize(("kind", "ends", "nodes"), [
+    ("free", (1, 4), [1, 2, 7, 5, 4]),                                   # nothing forbidden
+    ("no_u_turn", (1, 4), [1, 2, 3, 8, 6, 5, 4]),                        # not by 10, 20, 21, 13: by the next cross street
+    ("no_u_turn", (1, 5), [1, 2, 7, 5]),                                 # the turn before the last is no offence
+    ("no_u_turn", (2, 4), [2, 7, 5, 4]),                                 # nor is the same way for who starts behind `from`
+    ("no_u_turn", (7, 4), [7, 5, 4]),                                    # or in the middle of it
+    ("only_u_turn", (1, 4), [1, 2, 7, 5, 4]),
+    ("only_u_turn", (1, 3), [1, 2, 7, 5, 4, 3]),                         # who comes by 10 must go back, and round outside
+    ("only_u_turn", (2, 3), [2, 3]),
+])
+def test_restrictions_via_ways_bind_who_comes_that_way(tmp_path: Path, kind: str, ends: tuple[int, int],
+                                                           nodes: list[int]) -> None:
+    router = boulevard(tmp_path, kind)
+    assert not any("restriction" in key and "not known" not in key for key in router.network.report["dropped"])
+    assert crossings(router, [BOULEVARD_NODES[i] for i in ends]) == nodes
+    source, target = (place(router, *BOULEVARD_NODES[i]) for i in ends)
+    assert router.matrix([source], [target])[0, 0] == router.cost(source, target)
+
+
+def test_closed_via_ways_and_their_copies(tmp_path: Path) -> None:
+    """A closure of the street that a restriction goes via holds for whoever comes, from wherever."""
+    router = boulevard(tmp_path, "no_u_turn")
+    a = router.network.arrays
+    router.close(np.flatnonzero(np.asarray(a["edge_way"]) == 20).tolist())
+    assert crossings(router, [BOULEVARD_NODES[1], BOULEVARD_NODES[5]]) == [1, 2, 3, 8, 6, 5]
+    assert crossings(router, [BOULEVARD_NODES[2], BOULEVARD_NODES[4]]) is not None
+    report = router.network.report
+    assert report["forbidden_turns"] == report["of_them_via_ways"] == 1
 
 
 @pytest.mark.parametrize(("tag", "there", "back"), [

@@ -85,6 +85,47 @@ def test_turns_and_closures_are_honoured(seed: int) -> None:
             assert not forbidden & set(zip(way.edges[:-1].tolist(), way.edges[1:].tolist(), strict=True))
 
 
+def walk_edges(router: Router, forbidden: set, source: int, target: int) -> int:
+    """Costs with the last edges gone along as states: an independent truth for forbidden sequences of any length."""
+    a, cost = router.network.arrays, edge_costs(router)
+    tail, head, longest = a["edge_tail"].tolist(), a["edge_head"].tolist(), max(map(len, forbidden), default=1)
+    heap, done = [(0, (), source)], set()
+    while heap:
+        c, gone, at = heapq.heappop(heap)
+        if at == target:
+            return c
+        if (gone, at) in done:
+            continue
+        done.add((gone, at))
+        for e in (e for e, t in enumerate(tail) if t == at and cost[e] < INF):
+            new = (*gone, e)[-longest:]
+            if not any(new[i:] in forbidden for i in range(len(new))):
+                heapq.heappush(heap, (c + int(cost[e]), new, head[e]))
+    return INF
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_forbidden_sequences_are_honoured(seed: int) -> None:
+    """Sequences of two to four edges that overlap, begin and end in each other, and share their ways."""
+    rng = np.random.default_rng(seed)
+    plain = town(rows=3, columns=4, topology=False)
+    tail, head = plain.arrays["edge_tail"].tolist(), plain.arrays["edge_head"].tolist()
+    forbidden = set()
+    for _ in range(14):
+        walked = [int(rng.integers(0, len(tail)))]
+        for _ in range(int(rng.integers(1, 4))):
+            walked.append(int(rng.choice([e for e, t in enumerate(tail) if t == head[walked[-1]]])))
+        forbidden.add(tuple(walked))
+    router = Router(town(forbidden=tuple(forbidden), rows=3, columns=4))
+    router.close(rng.integers(0, len(tail), 2).tolist())
+    for source, target in rng.integers(0, 12, (12, 2)).tolist():
+        want, way = walk_edges(router, forbidden, source, target), router.route(source, target)
+        assert router.cost(source, target) == want == (INF if way is None else way.cost_ms)
+        edges = () if way is None else tuple(way.edges.tolist())
+        assert not any(edges[i:i + len(one)] == one for one in forbidden for i in range(len(edges)))
+
+
 def test_a_map_survives_its_bundle(folder: Path, router: Router) -> None:
     kept, made = router.network, town(forbidden=((0, 1), (1, 2), (5, 120)))
     assert all((kept.arrays[n] == made.arrays[n]).all() for n in ARRAYS)

@@ -50,7 +50,7 @@ class App:
         self.repository = Repository(
             root, device, self.pool, decode=lambda data: decode(data, limits),
             limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required,
-            state=state, engines=config.engines)
+            state=state, engines=config.engines, every=config.device.variants == "all")
         self.context = Context(config, self.repository, self.pool, state, token)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None

@@ -96,6 +96,8 @@ class DeviceConfig:
 
     profile: str = key("cpu", "Device profile.", choices=tuple(profile_names()))
     threads: int = key(0, "Threads of an engine; 0 takes the profile's number.", least=0, most=1024)
+    variants: str = key("one", "one: each model is opened in the way that the profile prefers; all: in every way that this "
+                        "machine can go, so that a request's deadline, or heat, may choose.", choices=("one", "all"))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from .batcher import Batcher, Fill, Read
 from .deadline import left_us
 from .errors import Failed, NotFound
+from .ladder import Ladder
 from .pool import Pool
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ T = TypeVar("T")
 class Engine:
     """What one loaded bundle offers to its workload: its asset, its models by role, the pool, and the other stations."""
 
-    def __init__(self, asset: Any, batchers: Mapping[str, Batcher], pool: Pool,
+    def __init__(self, asset: Any, batchers: Mapping[str, Batcher | Ladder], pool: Pool,
                  stations: Callable[[str, str], Engine] | None = None) -> None:
         self.asset = asset
         self._batchers = batchers

@@ -49,6 +49,7 @@ class Collector:
                     lambda s: s.overhead_ns / 1e3)
         yield histogram(models)
         yield from engines(models)
+        yield variants(models)
         yield from machine()
         for name, number in self.server().items():
             plain = GaugeMetricFamily(name, name)
@@ -81,6 +82,15 @@ def gauge(name: str, text: str, models: list[Served], value: Callable[[Stats], f
     family = GaugeMetricFamily(name, text, labels=LABELS)
     for one in models:
         family.add_metric((one.name, one.version), value(one.stats))
+    return family
+
+
+def variants(models: list[Served]) -> Any:
+    """How often each variant answered, where a model has several."""
+    family = CounterMetricFamily("aisle_variant_answers", "Requests given to a variant", labels=(*LABELS, "variant"))
+    for one in models:
+        for step in one.ladder.steps if one.ladder else ():
+            family.add_metric((one.name, one.version, step.way.name), step.answered)
     return family
 
 

@@ -20,6 +20,7 @@ from .engine import Engine, Pool
 from .engine_keeper import EngineKeeper
 from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Failed, Invalid, NotFound
+from .ladder import Ladder, Step
 from .loading import Opened
 from .served import Served
 from .shares import Shares
@@ -56,7 +57,7 @@ class Repository:
 
     def __init__(self, root: Path, device: DeviceProfile, pool: Pool, *, limits: Limits | None = None,
                  decode: Decode | None = None, required: tuple[str, ...] = ("*",), state: Path | None = None,
-                 engines: EnginesConfig | None = None) -> None:
+                 engines: EnginesConfig | None = None, every: bool = False) -> None:
         self.root = root
         self.state = state
         self.device = device
@@ -64,6 +65,8 @@ class Repository:
         self.engines = EngineKeeper(engines or EnginesConfig(), device, state)
         self.limits = limits or Limits()
         self.shares = Shares(device.threads or len(os.sched_getaffinity(0)))
+        self.cooling = False                            # while hot, every model is answered by its fastest variant
+        self.every = every                              # open all variants of a model, to choose by deadline or heat
         self.decode = decode
         self.required = required
         self.models: dict[str, Model] = {}
@@ -140,6 +143,14 @@ class Repository:
 
     def _required(self) -> list[str]:
         return sorted(self.models) if "*" in self.required else list(self.required)
+
+    def cool(self, on: bool) -> int:
+        """Answer everything by the fastest variants while `on`; how many models have several."""
+        self.cooling = on
+        ladders = [served.ladder for served in self.served() if served.ladder is not None]
+        for ladder in ladders:
+            ladder.cooling = on
+        return len(ladders)
 
     # ---- changing
 
@@ -286,20 +297,24 @@ class Repository:
 
     def _open(self, disk: ModelOnDisk, version: str) -> Opened:
         bundle: Bundle = read(disk, version)
-        return self.engines.open(bundle)
+        return self.engines.open(bundle, every=self.every)
 
     def _serve(self, opened: Opened) -> Served:
         bundle, stats = opened.bundle, Stats()
-        batcher = None
-        if opened.sessions:              # a job counts its own requests, its backbone's runs are counted apart
-            batcher = Batcher(opened.sessions, bundle.name, Stats() if opened.job else stats, limits=self.limits,
-                              policy=bundle.queue, shares=self.shares)
+        counted = Stats() if opened.job else stats     # a job counts its own requests, its backbone's runs are counted apart
+        owned = [Batcher(rung.sessions, bundle.name, counted, limits=self.limits, policy=bundle.queue, shares=self.shares)
+                 for rung in opened.rungs]
+        ladder = None
+        if len(owned) > 1:
+            ladder = Ladder([Step(rung.way, one) for rung, one in zip(opened.rungs, owned, strict=True)])
+            ladder.cooling = self.cooling
+        batcher = ladder or (owned[0] if owned else None)
         engine = Engine(opened.asset, {"backbone": batcher} if batcher and opened.job else {}, self.pool,
                         self._engine_of)
         return Served(bundle, backend=opened.backend, precision=opened.precision,
                       batcher=None if opened.job else batcher, engine=engine, stats=stats, job=opened.job,
-                      workload=opened.workload, decode=self.decode, owned=(batcher,) if batcher else (),
-                      cycle=opened.cycle, refused=opened.refused)
+                      workload=opened.workload, decode=self.decode, owned=tuple(owned), cycle=opened.cycle,
+                      refused=opened.refused, ladder=ladder, notes=opened.notes)
 
     def _retire(self, model: Model, keep: tuple[str, ...]) -> None:
         for version in [v for v in model.versions if v not in keep]:

@@ -19,6 +19,7 @@ from .engine import Engine
 from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Invalid, Late
 from .stats import Stats
+from .ladder import Ladder
 
 WIRE_NAMES = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "int8": "INT8",
@@ -35,7 +36,7 @@ Sequence_ = tuple[Any, bool, bool]
 class Served:
     """A loaded model version behind one call, `infer`; made by the repository."""
 
-    def __init__(self, bundle: Bundle, *, backend: str, precision: str, batcher: Batcher | None, engine: Engine,
+    def __init__(self, bundle: Bundle, *, backend: str, precision: str, batcher: Batcher | Ladder | None, engine: Engine,
                  stats: Stats, job: str | None = None, workload: ModuleType | None = None,
                  decode: Callable[[bytes], np.ndarray] | None = None, owned: Sequence[Batcher] = (),
                  cycle: Cycle | None = None, refused: str = "") -> None:
@@ -44,6 +45,8 @@ class Served:
         self.refused = refused                       # why it can have none
         self.successor: Served | None = None         # what was switched in for it
         self.owned = owned
+        self.ladder = ladder                         # its variants, where several are open
+        self.notes = tuple(notes)                    # what was preferred and could not be had, and why
         self.name = bundle.name
         self.version = bundle.version
         self.backend = backend
@@ -121,17 +124,19 @@ class Served:
 
     async def infer(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str] = (), *, timeout_us: int = 0,
                     priority: int = 0, sequence: Sequence_ | None = None, nbytes: int = 0,
-                    trace: dict[str, int] | None = None, started_ns: int = 0, take: Read | None = None) -> Any:
+                    trace: dict[str, Any] | None = None, started_ns: int = 0, take: Read | None = None) -> Any:
         """Answer one request; `outputs` empty means all. Raises Invalid, Busy, Late or Failed.
 
         Arrays carry the batch axis where `max_batch` > 0. `timeout_us` and `priority` as in OIP (0: the model's own).
         The answer is a dictionary of arrays; with `take` it is what `take` makes of the model's outputs on its thread,
         while they lie in its memory (a job's: afterwards, here).
         """
+        `trace` gets the stage times, and as `way` the variant that answered where there are several.
+
         if self.successor is not None:       # switched between being looked up and being asked: with a body, that takes a while
             return await self.successor.infer(tensors, outputs, timeout_us=timeout_us, priority=priority, sequence=sequence,
                                               nbytes=nbytes, trace=trace, started_ns=started_ns, take=take)
-        started = started_ns or time.perf_counter_ns()
+        started, way = started_ns or time.perf_counter_ns(), ""
         stats = self.stats
         stats.pending += 1
         try:
@@ -145,7 +150,7 @@ class Served:
                     value = value if take is None else take(value)
             else:
                 ends = self._ends(tensors, names, take)
-                value, times = await self._run_model(self.batcher, ends, names, batch, nbytes, timeout_us, priority)
+                value, times, way = await self._run_model(self.batcher, ends, names, batch, nbytes, timeout_us, priority)
         except BaseException as error:
             self._count_failure(error, time.perf_counter_ns() - started)
             raise
@@ -156,8 +161,10 @@ class Served:
             trace.update(zip(STAGES, times, strict=True))
         return value
 
-    async def _run_model(self, batcher: Batcher, ends: tuple[Fill, Read], names: Sequence[str], batch: int,
-                         nbytes: int, timeout_us: int, priority: int) -> tuple[Any, tuple[int, ...]]:
+    async def _run_model(self, batcher: Batcher | Ladder, ends: tuple[Fill, Read], names: Sequence[str], batch: int,
+                         nbytes: int, timeout_us: int, priority: int) -> tuple[Any, tuple[int, ...], str]:
+            if way:
+                trace["way"] = way
         job = batcher.submit(*ends, rows=batch, nbytes=nbytes, outputs=names, timeout_us=timeout_us,
                              priority=priority)
         try:
@@ -165,7 +172,7 @@ class Served:
         except asyncio.CancelledError:
             batcher.forget(job)
             raise
-        return value, job.times
+        return value, job.times, job.way
 
     def _ends(self, tensors: Mapping[str, np.ndarray], names: Sequence[str], take: Read | None) -> tuple[Fill, Read]:
         """How a request goes into the session and how its answer comes out."""

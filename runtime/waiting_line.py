@@ -38,7 +38,7 @@ class Job:
     """
 
     __slots__ = ("born", "done", "due", "fill", "future", "level", "nbytes", "outputs", "quiet", "read", "rows",
-                 "timer", "times")
+                 "timer", "times", "way")
 
     def __init__(self, fill: Fill, read: Read, rows: int | None, nbytes: int, outputs: Sequence[str],
                  future: asyncio.Future[Any], *, born: int, due: int = FOREVER, level: int = LOWEST,
@@ -56,6 +56,7 @@ class Job:
         self.done = False                     # taken, cancelled or expired
         self.timer: asyncio.TimerHandle | None = None
         self.times = (0, 0, 0, 0)             # queue, fill, run, read in ns; set with the result
+        self.way = ""                         # which variant answers, where there are several (see ladder)
 
     @property
     def size(self) -> int:

@@ -13,6 +13,18 @@ from ...served import Served
 from .context import Context
 
 
+def serving(served: Served) -> dict[str, Any]:
+    """One model that serves: by what, and what it would rather be served by."""
+    told: dict[str, Any] = {
+        "name": served.name, "version": served.version, "platform": served.platform, "precision": served.precision,
+        "pending": served.stats.pending, "overhead_us": served.stats.overhead_ns / 1e3}
+    if served.ladder is not None:
+        told["variants"] = served.ladder.table()
+    if served.notes:
+        told["notes"] = list(served.notes)
+    return told
+
+
 def engines_of(served: list[Served]) -> list[dict[str, Any]]:
     """Where the engine of each model is that has one, should have one or cannot."""
     now = time.monotonic()
@@ -39,9 +51,7 @@ class Health:
             "uptime_s": round(time.monotonic() - context.started, 3),
             "device": context.repository.device.name,
             "models": context.repository.index(),
-            "serving": [{"name": s.name, "version": s.version, "platform": s.platform, "precision": s.precision,
-                         "pending": s.stats.pending, "overhead_us": s.stats.overhead_ns / 1e3}
-                        for s in context.repository.served()],
+            "serving": [serving(s) for s in context.repository.served()],
             "engines": {**context.repository.engines.told(), "models": engines_of(context.repository.served())},
             "pool": {"active": context.pool.active, "limit": context.pool.limit},
         }

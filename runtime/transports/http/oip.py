@@ -104,11 +104,12 @@ class Oip:
             asked = await self.context.pool.run(read_request, body, length, face, self.regions)
         else:
             asked = read_request(body, length, face, self.regions)
-        times: dict[str, int] = {}
+        times: dict[str, Any] = {}
         traced = self.trace.active and self.trace.wants(name)
         results = await served.infer(
             asked.tensors, asked.names, timeout_us=nearer(asked.timeout_us), priority=asked.priority, sequence=asked.sequence,
             nbytes=len(body), trace=times, started_ns=started)
+        asked.way = times.get("way", "")
         if weight(results, asked.wishes) > INLINE_BYTES:
             head, blocks = await self.context.pool.run(encode, results, asked, face)
         else:

@@ -72,6 +72,8 @@ def encode(results: Mapping[str, Any], request: InferRequest, face: Face) -> tup
             finite = finite and (value.dtype.kind != "f" or bool(np.isfinite(plain).all()))
         outputs.append(item)
     document: dict[str, Any] = {"model_name": face.model, "model_version": face.version, "outputs": outputs}
+    if request.way:
+        document["parameters"] = {"aisle_variant": request.way}
     if request.ident:
         document = {"id": request.ident, **document}
     return dump(document, finite), blocks

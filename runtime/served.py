@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,8 +19,8 @@ from .deadline import within
 from .engine import Engine
 from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Invalid, Late
-from .stats import Stats
 from .ladder import Ladder
+from .stats import Stats
 
 WIRE_NAMES = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "int8": "INT8",
@@ -38,15 +39,16 @@ class Served:
 
     def __init__(self, bundle: Bundle, *, backend: str, precision: str, batcher: Batcher | Ladder | None, engine: Engine,
                  stats: Stats, job: str | None = None, workload: ModuleType | None = None,
-                 decode: Callable[[bytes], np.ndarray] | None = None, owned: Sequence[Batcher] = (),
-                 cycle: Cycle | None = None, refused: str = "") -> None:
+                 decode: Callable[..., np.ndarray] | None = None, owned: Sequence[Batcher] = (),
+                 cycle: Cycle | None = None, refused: str = "", ladder: Ladder | None = None,
+                 notes: Sequence[str] = ()) -> None:
         self.bundle = bundle
         self.cycle = cycle                           # the engine that it runs on or should
         self.refused = refused                       # why it can have none
-        self.successor: Served | None = None         # what was switched in for it
-        self.owned = owned
         self.ladder = ladder                         # its variants, where several are open
         self.notes = tuple(notes)                    # what was preferred and could not be had, and why
+        self.successor: Served | None = None         # what was switched in for it
+        self.owned = owned
         self.name = bundle.name
         self.version = bundle.version
         self.backend = backend
@@ -56,7 +58,9 @@ class Served:
         self.stats = stats
         self.job = job
         self.workload = workload
-        self.decode = decode
+        covers = getattr(workload, "covers", None)
+        # A job that shrinks its pictures says to what size, so that a JPEG is decoded no larger than that needs.
+        self.decode = partial(decode, cover=covers(engine.asset)) if decode and covers else decode
         self.max_batch = 0 if workload else bundle.max_batch
         self.inputs: tuple[TensorSpec, ...] = workload.INPUTS if workload else bundle.inputs
         self.outputs: tuple[TensorSpec, ...] = workload.OUTPUTS if workload else bundle.outputs
@@ -127,12 +131,12 @@ class Served:
                     trace: dict[str, Any] | None = None, started_ns: int = 0, take: Read | None = None) -> Any:
         """Answer one request; `outputs` empty means all. Raises Invalid, Busy, Late or Failed.
 
+        `trace` gets the stage times, and as `way` the variant that answered where there are several.
+
         Arrays carry the batch axis where `max_batch` > 0. `timeout_us` and `priority` as in OIP (0: the model's own).
         The answer is a dictionary of arrays; with `take` it is what `take` makes of the model's outputs on its thread,
         while they lie in its memory (a job's: afterwards, here).
         """
-        `trace` gets the stage times, and as `way` the variant that answered where there are several.
-
         if self.successor is not None:       # switched between being looked up and being asked: with a body, that takes a while
             return await self.successor.infer(tensors, outputs, timeout_us=timeout_us, priority=priority, sequence=sequence,
                                               nbytes=nbytes, trace=trace, started_ns=started_ns, take=take)
@@ -159,12 +163,12 @@ class Served:
         stats.ok(batch, time.perf_counter_ns() - started, *times)
         if trace is not None:
             trace.update(zip(STAGES, times, strict=True))
+            if way:
+                trace["way"] = way
         return value
 
     async def _run_model(self, batcher: Batcher | Ladder, ends: tuple[Fill, Read], names: Sequence[str], batch: int,
                          nbytes: int, timeout_us: int, priority: int) -> tuple[Any, tuple[int, ...], str]:
-            if way:
-                trace["way"] = way
         job = batcher.submit(*ends, rows=batch, nbytes=nbytes, outputs=names, timeout_us=timeout_us,
                              priority=priority)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiohttp import web

@@ -13,11 +13,16 @@ import numpy as np
 
 from ..kernels import _cuda
 from ..kernels._op import Op
+from .gpu_work import Work, every
 from .kernels.catalogue import PACKAGES, Case, cases, variants
 from .report import Options, Row, device, keep, summary, table
 
 KERNELS = Path(__file__).parent.parent / "kernels"
 PAGE = KERNELS.parent / "docs" / "verified-on.md"
+COPIED, QUICK_COPIED = 512 << 20, 1 << 20     # bytes
+BUDGET_S, QUICK_BUDGET_S = 1.0, 0.05          # for the time of one work, there and here each
+TURN_MS, MOST_CALLS = 10.0, 200               # calls that share a wait
+LEAST_TURNS, MOST_TURNS = 3, 51
 BEGIN, END = "<!-- gpu-check: begin -->", "<!-- gpu-check: end -->"
 
 
@@ -53,70 +58,101 @@ def truth(case: Case) -> list[np.ndarray]:
 
 def worst(case: Case, found: list[np.ndarray]) -> float:
     """The largest difference from the reference in units of what the case tolerates: above 1 is wrong."""
+    return apart(case, found, truth(case))
+
+
+def apart(case: Case, found: list[np.ndarray], wanted: list[np.ndarray]) -> float:
+    """The largest difference between results in units of what the case tolerates."""
     most = 0.0
-    for got, want in zip(found, truth(case), strict=True):
+    for got, want in zip(found, wanted, strict=True):
         floats = want.dtype.kind == "f"
         absolute, relative = (case.tolerance if isinstance(case.tolerance, tuple)
                               else (case.tolerance, case.tolerance if floats else 0.0))
         wide = want.astype(np.float64)
         with np.errstate(invalid="ignore"):   # two infinities
-            apart = np.abs(got - wide)
-        apart[(got == want) | (np.isnan(wide) & np.isnan(got.astype(np.float64)))] = 0
+            away = np.abs(got - wide)
+        away[(got == want) | (np.isnan(wide) & np.isnan(got.astype(np.float64)))] = 0
         room = np.maximum(absolute + relative * np.abs(np.nan_to_num(wide)), np.finfo(np.float64).tiny)
-        most = max(most, float(np.nan_to_num(apart / room, nan=np.inf).max(initial=0)))
+        most = max(most, float(np.nan_to_num(away / room, nan=np.inf).max(initial=0)))
     return most
 
 
 def run(options: Options) -> Iterator[Row]:
-    """A row an op: the worst disagreement over all its cases, and the largest case's time; one row where no GPU is."""
+    """What the device copies a second; for each op the worst disagreement over all cases; for each work time and bytes.
+
+    One row where no GPU is.
+    """
     try:
         _cuda.driver()
     except _cuda.CudaError as error:
         yield Row("gpu-check", "worst error of what is tolerated", None, goal="<= 1", note=f"no GPU was used: {error}")
         return
+    copied = copy_rate(QUICK_COPIED if options.quick else COPIED)
+    yield Row("a copy on the device", "read and written", copied, "GB/s")
     for package in packages():
         if not options.wants(package):
             continue
         ran = [case for case in cases(package) if Op.table[case.op].has_device()]
-        errors = []
-        for case in ran:
-            errors.append(worst(case, results(case, {key: on_device(value) for key, value in case.fresh().items()})))
+        errors = [worst(case, results(case, {key: on_device(value) for key, value in case.fresh().items()})) for case in ran]
         yield Row(package, "worst error of what is tolerated", max(errors), "1", goal="<= 1", met=max(errors) <= 1,
                   note=f"{len(errors)} cases")
-        yield timed(max(ran, key=lambda case: sum(v.size for v in case.arguments.values() if isinstance(v, np.ndarray))))
+    for work in every(options.quick):
+        if options.wants(work.op):
+            yield from timed(work, copied, QUICK_BUDGET_S if options.quick else BUDGET_S)
 
 
-def timed(case: Case) -> Row:
-    """The largest case, launched and waited for, against the quickest version on the CPU."""
-    arguments = {key: on_device(value) for key, value in case.fresh().items()}
+def timed(work: Work, copied: float, budget_s: float) -> Iterator[Row]:
+    """How far a work's results are from the CPU version's, its time beside that one's, its bytes beside a copy's."""
+    whole = work.tolerance >= 1     # steps of whole numbers, else a share of the value
+    case = Case(work.op, 0, work.call, work.arguments, (work.tolerance, 0.0) if whole else (work.tolerance, work.tolerance))
+    there, here = {key: on_device(value) for key, value in case.fresh().items()}, case.fresh()
+    error = apart(case, results(case, there), results(case, here))
+    name = f"{work.op}, {work.name}"
+    yield Row(name, "error of what is tolerated", error, "1", peer="the CPU version here", goal="<= 1", met=error <= 1)
     witness = _cuda.DeviceArray((1,), np.uint8)
+    ours, spread = turns_ms(lambda: work.call(**there), witness.host, budget_s)
+    theirs, _ = turns_ms(lambda: work.call(**here), lambda: None, budget_s)
+    yield Row(name, "time", ours, "ms", spread, "the CPU version here", theirs, theirs / ours)
+    rate = work.bytes / ours / 1e6
+    yield Row(name, "read and written once", rate, "GB/s", None, "a copy on the device", copied, rate / copied,
+              note=f"{work.bytes / 1e6:.2f} MB; what fits into the device's cache can be above a copy")
 
-    def there() -> None:
-        case.call(**arguments)
-        witness.host()
-    ours, theirs = median_us(there), median_us(lambda: case.call(**case.fresh()))
-    return Row(f"{case.op}, its largest case", "time with one wait", ours, "us", peer="the CPU version here",
-               peer_value=theirs, ratio=theirs / ours)
+
+def copy_rate(size: int) -> float:
+    """GB/s that a copy within the device's memory reads and writes together."""
+    one, two = _cuda.DeviceArray((size,), np.uint8), _cuda.DeviceArray((size,), np.uint8)
+    witness = _cuda.DeviceArray((1,), np.uint8)
+    ms, _ = turns_ms(lambda: _cuda.driver().copy(one.address, two.address, size), witness.host, QUICK_BUDGET_S)
+    return 2 * size / ms / 1e6
 
 
-def median_us(call: Callable[[], object], times: int = 30) -> float:
-    """The median time of a call after one to warm up."""
-    call()
-    taken = []
-    for _ in range(times):
+def turns_ms(call: Callable[[], object], wait: Callable[[], object], budget_s: float) -> tuple[float, float]:
+    """ms of one call, the median over turns of several calls and one wait each, and half the spread of its quarters."""
+    def turn(calls: int) -> float:
         begin = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken) * 1e6
+        for _ in range(calls):
+            call()
+        wait()
+        return (time.perf_counter() - begin) / calls * 1e3
+    turn(1)
+    once = turn(1)
+    calls = max(1, min(MOST_CALLS, int(TURN_MS / max(once, 1e-6))))
+    count = max(LEAST_TURNS, min(MOST_TURNS, int(budget_s * 1e3 / max(once * calls, 1e-6))))
+    found = sorted(turn(calls) for _ in range(count))
+    return statistics.median(found), (found[-1 - len(found) // 4] - found[len(found) // 4]) / 2
 
 
 def section(rows: list[Row], name: str, commit: str, when: str) -> str:
     """The page's part, between its marks."""
+    def figure(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3g}"
     here = device()
     lines = [f"{BEGIN}", f"`make gpu-check` ran on {name} ({here['cpu']}, {here['machine']}), commit {commit}, {when}.", "",
-             "| op | measured | value | met |", "|---|---|---|---|"]
-    lines += [f"| {r.case} | {r.metric} | {'-' if r.value is None else f'{r.value:.3g}'} {r.unit} | "
-              f"{ {True: 'yes', False: '**no**', None: '-'}[r.met] } |" for r in rows]
+             "| op | measured | value | beside | ratio | met |", "|---|---|---|---|---|---|"]
+    for r in rows:
+        beside = "-" if r.peer_value is None else f"{r.peer}: {figure(r.peer_value)} {r.unit}"
+        met = {True: "yes", False: "**no**", None: "-"}[r.met]
+        lines.append(f"| {r.case} | {r.metric} | {figure(r.value)} {r.unit} | {beside} | {figure(r.ratio)} | {met} |")
     return "\n".join([*lines, END])
 
 

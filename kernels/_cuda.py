@@ -57,6 +57,9 @@ class Driver(Protocol):
     def download(self, address: int, values: np.ndarray) -> None:
         """Copy from there into a contiguous array, after all launches of this thread; done when this returns."""
 
+    def copy(self, source: int, target: int, size: int) -> None:
+        """Start a copy of `size` bytes from one address of the device to another."""
+
     def launch(self, package: str, kernel: str, grid: tuple[int, int, int], block: tuple[int, int, int], layout: str,
                arguments: Sequence[Any]) -> None:
         """Start `kernel` of the op `package`; `layout` is the arguments' struct format ("P" an address)."""
@@ -146,6 +149,11 @@ class PycudaDriver:
         with self._current(f"copying {values.nbytes} bytes from the device"):
             self._cuda.memcpy_dtoh_async(values, address, self._stream())
             self._stream().synchronize()
+
+    def copy(self, source: int, target: int, size: int) -> None:
+        """See Driver."""
+        with self._current(f"copying {size} bytes on the device"):
+            self._cuda.memcpy_dtod_async(target, source, size, self._stream())
 
     def launch(self, package: str, kernel: str, grid: tuple[int, int, int], block: tuple[int, int, int], layout: str,
                arguments: Sequence[Any]) -> None:

@@ -11,14 +11,16 @@ from .._cuda import DeviceArray
 
 MOST_ROWS = 1024       # blocks in y: more parts than that share them
 KINDS = {"int8": 0, "float32": 1, "float16": 2}
-LAYOUT = "PPPiiiiiiii"
+LAYOUT = "PPPiiiiiiiii"
 BLOCK = (128, 1, 1)
 
 
 def _search(query: DeviceArray, bank: DeviceArray, skip: DeviceArray, radius: int) -> tuple[Any, ...]:
-    """What every kernel takes first."""
+    """What every kernel takes first. A whole bank is searched place by place, so that many blocks share a single part."""
     h, w, d = query.shape
-    return query, bank, skip, len(bank), h, w, *bank.shape[1:3], d, radius, KINDS[str(bank.dtype)]
+    n, bh, bw = bank.shape[:3]
+    parts, rows, columns, each = (n * bh * bw, 1, 1, bh * bw) if radius < 0 else (n, bh, bw, 1)
+    return query, bank, skip, parts, h, w, rows, columns, d, radius, KINDS[str(bank.dtype)], each
 
 
 def knn(query: DeviceArray, bank: DeviceArray, skip: np.ndarray, radius: int, out: DeviceArray) -> None:
@@ -29,7 +31,7 @@ def knn(query: DeviceArray, bank: DeviceArray, skip: np.ndarray, radius: int, ou
     _cuda.launch(__package__, "knn_start", (h * w * k,), "Pii", out, h * w * k, greatest)
     search = _search(query, bank, used, radius)
     if k == 1:
-        _cuda.launch(__package__, "knn_nearest", (h * w, min(len(bank), MOST_ROWS)), LAYOUT + "P", *search, out, block=BLOCK)
+        _cuda.launch(__package__, "knn_nearest", (h * w, min(search[3], MOST_ROWS)), LAYOUT + "P", *search, out, block=BLOCK)
     else:
         _cuda.launch(__package__, "knn_several", (h * w,), LAYOUT + "iP", *search, k, out, block=BLOCK)
 
@@ -39,4 +41,6 @@ def within(query: DeviceArray, bank: DeviceArray, skip: np.ndarray, radius: int,
     used = _cuda.parameter(skip)
     bits = int(bound) if str(bank.dtype) == "int8" else int(np.float32(bound).view(np.int32))
     search = _search(query, bank, used, radius)
-    _cuda.launch(__package__, "knn_within", (out.shape[0] * out.shape[1],), LAYOUT + "iP", *search, bits, out, block=BLOCK)
+    cells = out.shape[0] * out.shape[1]
+    _cuda.launch(__package__, "knn_none", (cells,), "Pi", out, cells)
+    _cuda.launch(__package__, "knn_within", (cells, min(search[3], MOST_ROWS)), LAYOUT + "iP", *search, bits, out, block=BLOCK)

@@ -10,7 +10,7 @@
 struct Search {
     const void *query, *bank;
     const uint8_t* skip;
-    int n, h, w, bh, bw, d, radius, kind;
+    int n, h, w, bh, bw, d, radius, kind, each;   // each: places of the bank that share a byte of skip
 };
 
 static __device__ int whole_distance(const int8_t* q, const int8_t* b, int d) {
@@ -48,11 +48,16 @@ static __device__ void search(const Search& s, int cell, int first, int step, Ta
     const int bottom = s.radius < 0 || s.radius >= s.bh - y ? s.bh - 1 : y + s.radius;
     const int right = s.radius < 0 || s.radius >= s.bw - x ? s.bw - 1 : x + s.radius;
     for (int part = first; part < s.n; part += step) {
-        if (s.skip[part]) continue;
+        if (s.skip[part / s.each]) continue;
         for (int row = top; row <= bottom; row++)
             for (int column = left; column <= right; column++)
                 if (take(distance(s, cell, ((long long)part * s.bh + row) * s.bw + column))) return;
     }
+}
+
+extern "C" __global__ void knn_none(uint8_t* out, int count) {
+    const int at = blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) out[at] = 0;
 }
 
 extern "C" __global__ void knn_start(int* out, int count, int value) {
@@ -62,10 +67,10 @@ extern "C" __global__ void knn_start(int* out, int count, int value) {
 
 // The nearest alone; blocks in y share the parts.
 extern "C" __global__ void knn_nearest(const void* query, const void* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
-                                       int radius, int kind, int* out) {
+                                       int radius, int kind, int each, int* out) {
     const int cell = blockIdx.x * blockDim.x + threadIdx.x;
     if (cell >= h * w) return;
-    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind};
+    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind, each};
     int nearest = 0x7FFFFFFF;
     search(s, cell, blockIdx.y, gridDim.y, [&](int far) { nearest = far < nearest ? far : nearest; return false; });
     atomicMin(out + cell, nearest);
@@ -73,10 +78,10 @@ extern "C" __global__ void knn_nearest(const void* query, const void* bank, cons
 
 // The k nearest, by insertion into the cell's own row, which starts as the greatest value.
 extern "C" __global__ void knn_several(const void* query, const void* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
-                                       int radius, int kind, int k, int* out) {
+                                       int radius, int kind, int each, int k, int* out) {
     const int cell = blockIdx.x * blockDim.x + threadIdx.x;
     if (cell >= h * w) return;
-    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind};
+    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind, each};
     int* row = out + (long long)cell * k;
     search(s, cell, 0, 1, [&](int far) {
         if (far >= row[k - 1]) return false;
@@ -87,13 +92,16 @@ extern "C" __global__ void knn_several(const void* query, const void* bank, cons
     });
 }
 
-// Whether any lies within the bound, whose bits sort as those of a distance do.
+// Whether any lies within the bound, whose bits sort as those of a distance do. `out` starts as zeros; blocks in y share
+// the parts, and what one of them finds spares the others the rest.
 extern "C" __global__ void knn_within(const void* query, const void* bank, const uint8_t* skip, int n, int h, int w, int bh, int bw, int d,
-                                      int radius, int kind, int bound, uint8_t* out) {
+                                      int radius, int kind, int each, int bound, uint8_t* out) {
     const int cell = blockIdx.x * blockDim.x + threadIdx.x;
     if (cell >= h * w) return;
-    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind};
-    bool found = false;
-    search(s, cell, 0, 1, [&](int far) { return found = far <= bound; });
-    out[cell] = found;
+    const Search s = {query, bank, skip, n, h, w, bh, bw, d, radius, kind, each};
+    volatile uint8_t* found = out + cell;
+    search(s, cell, blockIdx.y, gridDim.y, [&](int far) {
+        if (far <= bound) *found = 1;
+        return *found != 0;
+    });
 }

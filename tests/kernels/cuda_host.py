@@ -57,6 +57,11 @@ class HostDriver:
         self._within(address, values.nbytes)
         ctypes.memmove(values.ctypes.data, address, values.nbytes)
 
+    def copy(self, source: int, target: int, size: int) -> None:
+        self._within(source, size)
+        self._within(target, size)
+        ctypes.memmove(target, source, size)
+
     def launch(self, package: str, kernel: str, grid: tuple[int, int, int], block: tuple[int, int, int], layout: str,
                arguments: Sequence[Any]) -> None:
         op = package.rpartition(".")[2]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aisle.bench import gpu
+from aisle.bench.gpu_work import every
 from aisle.bench.kernels.catalogue import Case, cases
 from aisle.bench.report import Options, Row
 from aisle.kernels import _cuda, heatmap, knn, regions, smooth, top_mean, warp
@@ -97,6 +98,17 @@ def test_shapes_are_checked_for_arrays_on_the_device_too(host: HostDriver) -> No
         knn(codes, _cuda.DeviceArray((1, 2, 2, 4), np.int8), out=_cuda.DeviceArray((2, 2), np.float32), radius=0)
 
 
+def test_parts_of_a_whole_bank_are_skipped(host: HostDriver) -> None:
+    rng = np.random.default_rng(0)
+    query, bank = rng.integers(-9, 9, (3, 4, 8), dtype=np.int8), rng.integers(-9, 9, (5, 2, 3, 8), dtype=np.int8)
+    bank[3, 1, 2] = query[0, 0]
+    for skip in (np.array([0, 0, 0, 1, 0], np.uint8), np.array([1, 1, 1, 0, 1], np.uint8)):
+        here, there = np.empty((3, 4), np.int32), _cuda.DeviceArray((3, 4), np.int32)
+        knn(query, bank, out=here, radius=None, skip=skip)
+        knn(_cuda.DeviceArray.of(query), _cuda.DeviceArray.of(bank), out=there, radius=None, skip=_cuda.DeviceArray.of(skip))
+        np.testing.assert_array_equal(there.host(), here)
+
+
 def test_an_op_without_cuda_says_so(host: HostDriver) -> None:
     import_module("aisle.kernels.distance_field")
     op = Op.table["distance_field.steps"]
@@ -172,22 +184,33 @@ def test_numpy_does_not_fetch_an_array_from_the_device_unasked(host: HostDriver)
         _cuda.DeviceArray((4, 4), np.float32).set(np.zeros((4, 4)))
 
 
-def test_the_gpu_check_reports_every_op(host: HostDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "median_us", lambda call: 2.0 if call() is None else 0.0)
-    errors, times = gpu.run(Options(only="tint"))
-    assert errors.met and errors.value is not None and errors.value <= 1
-    assert times.value == times.peer_value == 2.0 and times.peer
+def test_the_gpu_check_measures_errors_times_and_bytes(host: HostDriver) -> None:
+    copy, errors, agreed, times, rates = gpu.run(Options(only="tint", quick=True))
+    assert copy.unit == "GB/s" and copy.value is not None and copy.value > 0
+    assert errors.met and errors.value is not None and errors.value <= 1 and agreed.met
+    assert times.unit == "ms" and times.value and times.peer_value and times.ratio == times.peer_value / times.value
+    assert rates.peer_value == copy.value and rates.value and rates.ratio == rates.value / copy.value
+
+
+def test_every_operation_of_a_device_has_work_to_be_timed_by() -> None:
+    works = list(every(quick=True))
+    with_device = {name for name, op in Op.table.items() if op.has_device()}
+    assert {work.op for work in works} == with_device
+    assert len({(work.op, work.name) for work in works}) == len(works)
+    assert all(work.bytes > 0 for work in works)
 
 
 def test_the_page_keeps_what_stands_around_the_section(tmp_path: Path) -> None:
     page = tmp_path / "verified-on.md"
     page.write_text(f"# Head\n\n{gpu.BEGIN}\nnot run\n{gpu.END}\n\ntail\n")
-    rows = [Row("tint", "worst", 0.5, "1", met=True), Row("knn", "worst", None, met=None)]
+    rows = [Row("tint", "worst", 0.5, "1", met=True), Row("knn", "worst", None, met=None),
+            Row("tint", "time", 0.25, "ms", peer="the CPU", peer_value=5.0, ratio=20.0)]
     for name in ("one GPU", "another GPU"):
         gpu.record(gpu.section(rows, name, "abc", "2026-01-01"), page)
     text = page.read_text()
     assert text.startswith("# Head\n") and text.endswith("\n\ntail\n") and "another GPU" in text and "one GPU" not in text
-    assert "not run" not in text and "| tint | worst | 0.5 1 | yes |" in text
+    assert "not run" not in text and "| tint | worst | 0.5 1 | - | - | yes |" in text
+    assert "| tint | time | 0.25 ms | the CPU: 5 ms | 20 | - |" in text
 
 
 def test_without_a_gpu_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

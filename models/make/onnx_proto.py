@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,17 +49,19 @@ def tensor(name: str, array: np.ndarray) -> bytes:
     return dims + _int(2, ELEMENT[array.dtype.name]) + _bytes(8, name) + _bytes(9, raw)
 
 
-def _attribute(name: str, item: int | str | Sequence[int]) -> bytes:
+def _attribute(name: str, item: int | float | str | Sequence[int]) -> bytes:
     if isinstance(item, int):
         return _bytes(1, name) + _int(3, item) + _int(20, 2)
+    if isinstance(item, float):
+        return _bytes(1, name) + _varint(2 << 3 | 5) + struct.pack("<f", item) + _int(20, 1)
     if isinstance(item, str):
         return _bytes(1, name) + _bytes(4, item) + _int(20, 3)
     return _bytes(1, name) + b"".join(_int(8, i) for i in item) + _int(20, 7)
 
 
 def node(op: str, inputs: Sequence[str], outputs: Sequence[str],
-         attributes: Mapping[str, int | str | Sequence[int]] | None = None) -> bytes:
-    """One operator (NodeProto); attributes are whole numbers, texts or lists of whole numbers."""
+         attributes: Mapping[str, int | float | str | Sequence[int]] | None = None) -> bytes:
+    """One operator (NodeProto); attributes are numbers, texts or lists of whole numbers."""
     listed = b"".join(_bytes(5, _attribute(k, v)) for k, v in (attributes or {}).items())
     return (b"".join(_bytes(1, i) for i in inputs) + b"".join(_bytes(2, o) for o in outputs)
             + _bytes(3, outputs[0]) + _bytes(4, op) + listed)

@@ -98,7 +98,7 @@ def stem(file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name).lstrip(".-") or "map"
 
 
-def next_version(models: Path, name: str) -> str:
+def next_version(models: Path, name: str, role: str = "map") -> str:
     """The version after the newest; Invalid where the name cannot be one or belongs to another kind of model."""
     from ...models.bundle_file import FILE_NAME, NAME, read_bundle
     if not NAME.fullmatch(name):
@@ -106,9 +106,9 @@ def next_version(models: Path, name: str) -> str:
     folder = models / name
     versions = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)) if folder.is_dir() else []
     if versions and (versions[-1] / FILE_NAME).is_file():
-        role = read_bundle(versions[-1]).role
-        if role != "map":
-            raise Invalid(f"the name {name!r} belongs to a model of another kind ({role}) in {models}; choose another with "
+        have = read_bundle(versions[-1]).role
+        if have != role:
+            raise Invalid(f"the name {name!r} belongs to a model of another kind ({have}) in {models}; choose another with "
                           "--name")
     return str(int(versions[-1].name) + 1) if versions else "1"
 

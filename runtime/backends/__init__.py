@@ -69,6 +69,7 @@ class Backend(Protocol):
 BACKENDS = {
     "null": "aisle.runtime.backends.null:NullBackend",
     "onnx": "aisle.runtime.backends.onnx:OnnxBackend",
+    "tensorrt": "aisle.runtime.backends.tensorrt:TensorrtBackend",
     "openvino": "aisle.runtime.backends.openvino:OpenvinoBackend",
 }
 

@@ -25,18 +25,26 @@ class Case:
     root: Path
 
     def open(self, shape=ROW, dtype="float32", max_batch=4):
-        if self.backend in ("onnx", "openvino"):
+        if self.backend != "null":
             path = identity(self.root / "model.onnx", ["n" if d is None else d for d in shape], dtype,
                             batch=max_batch > 0, input_name="in 1", output_name="out")
             assert path.is_file()
         bundle = Bundle("m", "1", "model", self.root, max_batch=max_batch, files={(self.backend, "fp32"): "model.onnx"},
                         inputs=(TensorSpec("in 1", dtype, shape),), outputs=(TensorSpec("out", dtype, shape),))
         backend = make_backend(self.backend)
-        return backend.open(backend.describe(bundle), DEVICE)
+        try:
+            return backend.open(backend.describe(bundle), DEVICE)
+        except BundleError as error:
+            if self.backend == "tensorrt" and any(words in str(error) for words in ("a free dimension", "TensorRT has only")):
+                pytest.skip(f"said when the model is opened: {error}")
+            raise
 
 
 @pytest.fixture(params=sorted(BACKENDS))
 def case(request, tmp_path, cache, monkeypatch):
+    if request.param == "tensorrt":      # ours as it is, over a checked stand-in for the library and the device
+        monkeypatch.syspath_prepend(str(Path(__file__).parent))
+        monkeypatch.setitem(BACKENDS, "tensorrt", "over_fakes:FakedBackend")
     missing = make_backend(request.param).missing()
     if missing:
         pytest.skip(missing)

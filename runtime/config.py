@@ -122,6 +122,13 @@ class PictureConfig:
 
 
 @dataclass(frozen=True)
+class ShopConfig:
+    """What shops may be told over the network."""
+
+    updates: bool = key(True, "Whether catalogues may be changed over HTTP (items, prices, stock).")
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """What is written to standard error."""
 
@@ -140,6 +147,7 @@ class Config:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
+    shop: ShopConfig = field(default_factory=ShopConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

@@ -102,7 +102,7 @@ class Catalogue:
     def __init__(self, items: Sequence[Item], ident: str = "") -> None:
         draft = Draft(EMPTY)
         for item in items:
-            if item.id in draft.rows:
+            if draft.row(item.id) is not None:
                 raise ShopError(f"id {item.id!r} is given twice; expected an id of its own for each item")
             draft.put(item)
         self.ident = ident                        # of the file: changes kept for another file no longer hold
@@ -177,9 +177,9 @@ class Catalogue:
         finally:
             self._writing = False
 
-    def _record(self, items: Sequence[Item], alive: Sequence[bool], rows: Sequence[int], version: int) -> dict[str, Any]:
-        return {"file": self.ident, "version": version, "put": [plain_item(items[row]) for row in rows if alive[row]],
-                "gone": [items[row].id for row in rows if not alive[row]]}
+    def _record(self, items: Sequence[Item], alive: Callable[[int], bool], rows: Sequence[int], version: int) -> dict[str, Any]:
+        return {"file": self.ident, "version": version, "put": [plain_item(items[row]) for row in rows if alive(row)],
+                "gone": [items[row].id for row in rows if not alive(row)]}
 
     def _publish(self, draft: Draft, version: int) -> None:
         made, rows = draft.done(version), draft.changed()
@@ -206,8 +206,9 @@ class Catalogue:
                 for table in record["put"]:
                     draft.put(make_item(table))
                 for ident in record["gone"]:
-                    if ident in draft.rows:
-                        draft.remove(ident)
+                    row = draft.row(ident)
+                    if row is not None:
+                        draft.remove(row)
             self._publish(draft, max(self.snapshot.version, mine[-1]["version"]))
         if self._records > COMPACT or len(mine) < len(records):
             self._compact(self._journal)
@@ -219,22 +220,22 @@ class Catalogue:
         rows = [row for row, alike in enumerate(same) if not alike and (row < len(base) or now.alive[row])]
         chunks = [rows[at:at + CHUNK] for at in range(0, len(rows), CHUNK)] or [[]]
         alive = now.alive.tolist()
-        journal.rewrite([self._record(now.items, alive, chunk, now.version) for chunk in chunks])
+        journal.rewrite([self._record(now.items, alive.__getitem__, chunk, now.version) for chunk in chunks])
         self._records = len(chunks)
 
 
 def apply(draft: Draft, change: Change, place: str) -> None:
     """Make one change in a draft. ShopError with its place."""
     if isinstance(change, Put):
-        if change.item.id not in draft.rows and len(draft.items) >= MAX_ITEMS:
+        if draft.row(change.item.id) is None and len(draft.items) >= MAX_ITEMS:
             raise ShopError(f"{place}: the catalogue has {MAX_ITEMS} items and takes no more; remove some and restart")
         draft.put(change.item)
         return
-    row = draft.rows.get(change.id)
-    if row is None or not draft.alive[row]:
+    row = draft.row(change.id)
+    if row is None or not draft.alive(row):
         raise ShopError(f"{place}: no item has the id {change.id!r}; add it first")
     if isinstance(change, Remove):
-        draft.remove(change.id)
+        draft.remove(row)
     else:
         draft.put(replace(draft.items[row], **settled(change)))
 

@@ -53,6 +53,12 @@ def plain(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.9g}"
 
 
+def said(item: Item) -> str:
+    """All that is written about an item, as one text."""
+    facts = (value for name in item.attributes for value in item.values(name))
+    return " ".join(filter(None, (item.title, item.text, item.category.replace("/", " "), item.brand, *facts)))
+
+
 def make_item(table: Any) -> Item:
     """The item that a plain table (of JSON, or a row of csv) describes. ShopError names the field."""
     if not isinstance(table, dict):

@@ -73,62 +73,61 @@ class Draft:
     def __init__(self, old: Snapshot) -> None:
         self.old = old
         self.items = list(old.items)
-        self.rows = dict(old.rows)
-        self.alive = list_of(old.alive)
-        self.touched: list[int] = []              # rows put or removed, in order
-        self.told: set[int] = set()               # of these, rows whose texts or facets differ
+        self.added: dict[str, int] = {}           # ids that the old snapshot does not know
+        self.gone: dict[int, bool] = {}           # rows that were touched -> whether they are removed now
+        self.told: set[int] = set()               # of these, rows whose texts or facets differ, or that came or went
 
-    def put(self, item: Item) -> int:
-        """Add an item or replace the one with its id; its row."""
-        row = self.rows.get(item.id)
+    def row(self, ident: str) -> int | None:
+        """The row of an id, of a removed item too."""
+        return self.added.get(ident, self.old.rows.get(ident))
+
+    def alive(self, row: int) -> bool:
+        """Whether the item of a row is sold."""
+        return not self.gone[row] if row in self.gone else bool(self.old.alive[row])
+
+    def put(self, item: Item) -> None:
+        """Add an item or replace the one with its id."""
+        row = self.row(item.id)
         if row is None:
-            row = self.rows[item.id] = len(self.items)
+            row = self.added[item.id] = len(self.items)
             self.items.append(item)
-            self.alive.append(True)
             self.told.add(row)
         else:
-            if not self.alive[row] or texts(self.items[row]) != texts(item):
+            if not self.alive(row) or texts(self.items[row]) != texts(item):
                 self.told.add(row)
-            self.items[row], self.alive[row] = item, True
-        self.touched.append(row)
-        return row
+            self.items[row] = item
+        self.gone[row] = False
 
-    def remove(self, ident: str) -> int:
-        """Take an item out of the shop; its row."""
-        row = self.rows[ident]
-        self.alive[row] = False
-        self.touched.append(row)
+    def remove(self, row: int) -> None:
+        """Take an item out of the shop."""
+        self.gone[row] = True
         self.told.add(row)
-        return row
 
     def changed(self) -> np.ndarray:
         """The rows touched, int32, rising."""
-        return np.unique(np.array(self.touched, np.int32))
+        return np.array(sorted(self.gone), np.int32)
 
     def done(self, version: int) -> Snapshot:
         """The snapshot. What it holds is shared with nobody who writes."""
-        old, rows = self.old, self.changed()
-        changed = [self.items[row] for row in rows.tolist()]
-        categories, category = codes(old.categories, old.category, rows, [i.category for i in changed], len(self.items))
-        brands, brand = codes(old.brands, old.brand, rows, [i.brand for i in changed], len(self.items))
-        price = grown(old.price, rows, [np.nan if i.price is None else i.price for i in changed], len(self.items))
-        stock = grown(old.stock, rows, [NO_STOCK if i.stock is None else i.stock for i in changed], len(self.items))
+        old, rows, size = self.old, self.changed(), len(self.items)
+        now = [self.items[row] for row in rows.tolist()]
+        categories, category = codes(old.categories, old.category, rows, [i.category for i in now], size)
+        brands, brand = codes(old.brands, old.brand, rows, [i.brand for i in now], size)
+        # The map from ids only ever grows, so that all snapshots share it; each knows how many rows it has.
+        ids = old.rows if isinstance(old.rows, dict) else dict(old.rows)
+        ids.update(self.added)
         return Snapshot(
-            version, self.items, self.rows, frozen(np.array(self.alive, bool)),
-            grown(old.blocked, rows, [i.blocked for i in changed], len(self.items)), price, stock,
-            grown(old.margin, rows, [i.margin for i in changed], len(self.items)), category, brand, categories, brands,
-            facets_after(old, self.told, self.items))
+            version, self.items, ids, grown(old.alive, rows, [not self.gone[row] for row in rows.tolist()], size),
+            grown(old.blocked, rows, [i.blocked for i in now], size),
+            grown(old.price, rows, [np.nan if i.price is None else i.price for i in now], size),
+            grown(old.stock, rows, [NO_STOCK if i.stock is None else i.stock for i in now], size),
+            grown(old.margin, rows, [i.margin for i in now], size), category, brand, categories, brands,
+            facets_after(old, sorted(self.told), self.items))
 
 
 def texts(item: Item) -> tuple[object, ...]:
     """All of an item that is looked for by words or facets."""
     return item.title, item.text, item.category, item.brand, dict(item.attributes)
-
-
-def list_of(array: np.ndarray) -> list[bool]:
-    """A column as a list that can grow."""
-    made: list[bool] = array.tolist()
-    return made
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
@@ -154,30 +153,31 @@ def codes(names: Sequence[str], column: np.ndarray, rows: np.ndarray, values: Se
     return tuple(place), grown(column, rows, [place[value] for value in values], size)
 
 
-def facets_after(old: Snapshot, told: set[int], items: Sequence[Item]) -> Mapping[str, Mapping[str, np.ndarray]]:
-    """The facets with those of some rows made anew; lists that no row touches are shared with the old snapshot."""
-    if not told:
-        return old.facets
-    gone: dict[tuple[str, str], set[int]] = {}
+def facets_after(old: Snapshot, told: Sequence[int], items: Sequence[Item]) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """The facets with those of some rows made anew; lists that no row leaves or joins are shared with the old snapshot."""
+    gone: dict[tuple[str, str], list[int]] = {}
     come: dict[tuple[str, str], list[int]] = {}
-    for row in sorted(told):
-        if row < len(old):
-            for key in facet_keys(old.items[row]):
-                gone.setdefault(key, set()).add(row)
-        for key in facet_keys(items[row]):
-            come.setdefault(key, []).append(row)
-    made = {name: dict(values) for name, values in old.facets.items()}
+    for row in told:
+        before = facet_keys(old.items[row]) if row < len(old) else []
+        after = facet_keys(items[row])
+        for key in before:
+            if key not in after:
+                gone.setdefault(key, []).append(row)
+        for key in after:
+            if key not in before:
+                come.setdefault(key, []).append(row)
+    if not gone and not come:
+        return old.facets
+    made = dict(old.facets)
+    for name in {key[0] for key in (*gone, *come)}:
+        made[name] = dict(made.get(name, {}))
     for key in gone.keys() | come.keys():
-        values = made.setdefault(key[0], {})
+        values: dict[str, np.ndarray] = made[key[0]]    # type: ignore[assignment]
         rows = values.get(key[1], NONE)
-        if key in gone:
-            rows = rows[~np.isin(rows, list(gone[key]))]
-        rows = np.union1d(rows, np.array(come.get(key, ()), np.int32)).astype(np.int32)
-        if len(rows):
-            values[key[1]] = frozen(rows)
-        else:
-            values.pop(key[1], None)
-    return {name: values for name, values in made.items() if values}
+        rows = rows[~np.isin(rows, gone[key])] if key in gone else rows
+        rows = np.union1d(rows, come[key]).astype(np.int32) if key in come else rows
+        values[key[1]] = frozen(rows)
+    return {name: {v: rows for v, rows in values.items() if len(rows)} for name, values in made.items()}
 
 
 def facet_keys(item: Item) -> list[tuple[str, str]]:

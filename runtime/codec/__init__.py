@@ -49,12 +49,18 @@ class Codec:
     light_bytes: int = 0                                         # bodies up to this size are read on the spot, in microseconds
     light: Callable[[Any], bool] = heavy                         # Verdict -> whether telling it takes microseconds
     how_made: str = ""                                           # a sentence, where it does not teach
+    changes: Callable[[Any], bool] = heavy                       # Request -> whether it changes what the station is
 
 
 CODECS = {
     "inspect": "aisle.runtime.codec.inspect:CODEC",
     "routes": "aisle.runtime.codec.route:CODEC",
+    "recommend": "aisle.runtime.codec.recommend:CODEC",
+    "catalogue": "aisle.runtime.codec.recommend_shop:CATALOGUE",
+    "visitor": "aisle.runtime.codec.recommend_shop:VISITOR",
 }
+# Other names under which a job's stations answer other questions.
+JOB_OF = {"catalogue": "recommend", "visitor": "recommend"}
 
 
 def make_codec(job: str) -> Codec:

@@ -8,6 +8,7 @@ from types import ModuleType
 WORKLOADS = {
     "inspect": "aisle.runtime.workloads.inspect",
     "routes": "aisle.runtime.workloads.route",
+    "recommend": "aisle.runtime.workloads.recommend",
 }
 
 
@@ -19,4 +20,4 @@ def make_workload(name: str) -> ModuleType:
 
 
 # The role a bundle states -> the workload that answers for it.
-BUNDLE_ROLES = {"inspector": "inspect", "map": "routes"}
+BUNDLE_ROLES = {"inspector": "inspect", "map": "routes", "recommend": "recommend"}

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from ...codec import CODECS, Codec, Payload, make_codec
+from ...codec import CODECS, JOB_OF, Codec, Payload, make_codec
 from ...deadline import parse_ms, within
 from ...errors import Busy, Invalid, NotFound, Unsupported
 from ...history import Entry, History
@@ -75,7 +75,7 @@ class Jobs:
         return reply({"recent": [shown(entry) for entry in self.history.recent(f"{job}/{name}", int(text))]})
 
     def _stations(self, job: str) -> list[Served]:
-        newest = {s.name: s for s in self.context.repository.served() if s.job == job}
+        newest = {s.name: s for s in self.context.repository.served() if s.job == JOB_OF.get(job, job)}
         return list(newest.values())
 
     def _names(self, job: str) -> list[str]:
@@ -90,7 +90,7 @@ class Jobs:
             reason = error.sentence.partition("no available versions: ")[2]
             raise NotFound(self._unknown(job, name) if not reason else
                            f"{job} station {name!r} does not serve: {reason}") from None
-        if served.job != job:
+        if served.job != JOB_OF.get(job, job):
             raise NotFound(self._unknown(job, name))
         return served
 
@@ -139,6 +139,9 @@ class Jobs:
         assert decode is not None    # the app gives its repository one
         asked = codec.request(payload, decode) if light else await pool.run(codec.request, payload, decode)
         decode_ns = time.perf_counter_ns() - at
+        if codec.changes(asked) and not self.context.config.shop.updates:
+            raise web.HTTPForbidden(reason="changes of a catalogue over the network are switched off (shop.updates = false); "
+                                           "change its file and load it again")
         served, verdict = await self._answer(job, name, asked, decode_ns)
         at = time.perf_counter_ns()
         light = light and codec.light(verdict)

@@ -1,0 +1,73 @@
+"""A fitted recommender laid on a catalogue: every item for sale has a place in its table, also those that came later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..recommend.format import Fitted, bonus, cold
+from .catalogue import Catalogue
+from .item import said
+from .ranking import Vectors
+from .snapshot import Snapshot
+
+
+class Taste:
+    """Follows a catalogue. `vectors` are by its rows; an item that the fit did not know lies where its text says."""
+
+    def __init__(self, fitted: Fitted, catalogue: Catalogue) -> None:
+        self.fitted = fitted
+        self.known = {ident: row for row, ident in enumerate(fitted.ids)}
+        self.vectors = Vectors(fitted.depth, max(1024, len(catalogue.snapshot)))
+        self.of_fit = np.full(len(fitted.ids), -1, np.int64)       # fitted row -> catalogue row
+        self.fit_of = np.full(0, -1, np.int64)                     # catalogue row -> fitted row
+        self.trend = np.zeros(0, np.float32)                       # by catalogue row, at most 1
+        self.popular = 2.0                                         # the trend that the first ten, or two in a hundred, reach
+        catalogue.listen(self.follow)
+
+    def follow(self, snapshot: Snapshot, rows: np.ndarray, told: np.ndarray) -> None:
+        """Place the items of these rows; see `Catalogue.listen`."""
+        if not len(told):
+            return
+        found = np.array([self.known.get(snapshot.items[row].id, -1) for row in told.tolist()], np.int64)
+        seen = found >= 0
+        self.vectors.put(told[seen], self.fitted.vectors[found[seen]])
+        new = told[~seen]
+        self.vectors.put(new, cold(self.fitted, [said(snapshot.items[row]) for row in new.tolist()]))
+        fit_of = np.full(len(snapshot), -1, np.int64)
+        fit_of[:len(self.fit_of)] = self.fit_of
+        fit_of[told] = found
+        of_fit = self.of_fit.copy()
+        of_fit[found[seen]] = told[seen]
+        trend = np.where(fit_of >= 0, self.fitted.trend[np.maximum(fit_of, 0)], 0).astype(np.float32)
+        trend /= max(float(trend.max(initial=0)), 1e-30)
+        shown = np.sort(trend[snapshot.alive & (trend > 0)])
+        self.popular = float(shown[-max(10, len(shown) // 50):][0]) if len(shown) else 2.0
+        self.trend, self.of_fit, self.fit_of = trend, of_fit, fit_of
+
+    def vector(self, ident: str, row: int | None) -> np.ndarray | None:
+        """Where an item lies, float32 (d,), also one that is no longer sold; None where nothing is known of it."""
+        fit = self.known.get(ident)
+        if fit is not None:
+            found: np.ndarray = self.fitted.vectors[fit]
+            return found
+        if row is None:
+            return None
+        return self.vectors.floats[row]
+
+    def extras(self, events: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """What rows of the catalogue get because they go with these items, oldest first: rows int64, rising, float32 > 0."""
+        rows, more = bonus(self.fitted, np.array([self.known.get(ident, -1) for ident in events], np.int64))
+        place = self.of_fit[rows]
+        order = np.argsort(place, kind="stable")
+        order = order[place[order] >= 0]
+        return place[order], more[order]
+
+    def together(self, ident: str, row: int) -> int:
+        """How many visitors had both of them, as far as the fit kept it."""
+        one, other = self.known.get(ident, -1), int(self.fit_of[row]) if row < len(self.fit_of) else -1
+        if one < 0 or other < 0:
+            return 0
+        at = np.flatnonzero(self.fitted.near[one] == other)
+        return int(self.fitted.near_count[one, at[0]]) if len(at) else 0

@@ -19,6 +19,7 @@ BENCHES = {
     "gpu": "aisle.bench.gpu:run",
     "load": "aisle.bench.load:run",
     "lane": "aisle.bench.lane:run",
+    "recommend": "aisle.bench.recommend:run",
 }
 
 

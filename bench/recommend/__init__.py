@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ..report import Options, Row
 
 SECTIONS = {
+    "accuracy": "aisle.bench.recommend.accuracy:run",
     "search": "aisle.bench.recommend.search:run",
     "choose": "aisle.bench.recommend.choose:run",
 }

@@ -11,6 +11,7 @@ from ...kernels.distance_field import FREE, WALL
 from ...kernels.shortest_path import Run
 from .answers import Alternative, Place, Reach, Route
 from .floor import Floor
+from .network import INF
 
 MARGIN_M = 50.0
 
@@ -72,6 +73,13 @@ class FloorMap(Floor):
     def matrix(self, sources: Sequence[Place], targets: Sequence[Place]) -> np.ndarray:
         """As Floor.matrix."""
         return super().matrix([cell(s) for s in sources], [cell(t) for t in targets])
+
+    def lengths(self, sources: Sequence[Place], targets: Sequence[Place]) -> tuple[np.ndarray, np.ndarray]:
+        """`matrix`, and the decimetres of the same ways, int64; 0 without a way. Every way has the floor's one speed."""
+        costs = self.matrix(sources, targets)
+        metres = np.round(costs * (self.speed_kmh / 360)).astype(np.int64)
+        metres[costs >= INF] = 0
+        return costs, metres
 
     def reach(self, place: Place, limit_ms: int, *, arriving: bool = False) -> Reach:
         """As Floor.reach."""

@@ -28,7 +28,6 @@ from .route_asks import Where
 from .route_live import LiveMap
 
 MAX_PLACES = 2000
-MAX_LENGTHS = 250          # places whose ways are measured one by one for the battery
 KEPT = 200                 # plans that can still be changed,
 KEPT_BYTES = 256 << 20     # and what their tables may hold together
 AT_ONCE = 2                # searches
@@ -224,23 +223,17 @@ def stated(live: LiveMap, ask: AskTour) -> tuple[tuple[Place, ...], Problem, int
 
 
 def matrices(router: Map, places: tuple[Place, ...], lengths: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(durations in ms, distances in dm), int64 (n, n); distances are durations where nobody counts them."""
-    duration = router.matrix(places, places).astype(np.int64)
-    duration[duration >= INF] = UNREACHABLE
+    """(durations in ms, distances in dm of the same ways), int64 (n, n); distances are durations where nobody counts them."""
+    costs, metres = router.lengths(places, places) if lengths else (router.matrix(places, places), None)
+    duration = costs.astype(np.int64)
+    none = duration >= INF
+    duration[none] = UNREACHABLE
     np.fill_diagonal(duration, 0)
-    if not lengths:
+    if metres is None:
         return duration, duration
-    if len(places) > MAX_LENGTHS:
-        raise TooLarge(f"the tour has {len(places)} places; with batteries, or where metres are minimised, at most "
-                       f"{MAX_LENGTHS} are planned at once")
-    distance = np.full_like(duration, UNREACHABLE)
-    for i, source in enumerate(places):
-        for j, target in enumerate(places):
-            way = router.route(source, target) if i != j else None
-            if way is not None:
-                distance[i, j] = round(way.length_m * 10)
-    np.fill_diagonal(distance, 0)
-    return duration, distance
+    metres[none] = UNREACHABLE
+    np.fill_diagonal(metres, 0)
+    return duration, metres
 
 
 def changed_problem(live: LiveMap, kept: Kept,

@@ -13,6 +13,7 @@ from aisle.models.bundle import BundleError
 from aisle.models.route.build import build_map, save_map
 from aisle.models.route.floor import Floor, load_floor
 from aisle.models.route.floor_files import FloorError, read_movingai, walled
+from aisle.models.route.floor_map import FloorMap
 from aisle.models.route.lists import ListError, build_list
 from aisle.models.route.router import Router, open_any, open_map
 
@@ -135,6 +136,17 @@ def test_plain_lists(tmp_path: Path) -> None:
         build_list(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="expected a file"):
         build_map(tmp_path / "map.docx")
+
+
+def test_tables_of_metres() -> None:
+    free = np.ones((6, 8), bool)
+    free[:, 5] = False
+    floor = FloorMap(walled(free), 0.5, speed_kmh=1.8)
+    cells = [floor.nearest(y, x) for y, x in ((0.1, 0.1), (2.6, 1.9), (0.1, 3.6))]
+    costs, metres = floor.lengths(cells, cells)
+    assert (costs == floor.matrix(cells, cells)).all() and metres[0, 2] == 0 and costs[0, 2] == INF
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        assert metres[i, j] == pytest.approx(floor.route(cells[i], cells[j]).length_m * 10, abs=0.6)
 
 
 def test_storage_and_outlets_of_the_robot_runners_are_free() -> None:

@@ -105,6 +105,19 @@ async def test_batteries_count_metres(engine: Engine) -> None:
     assert any(v.get("charger") == "dock" for v in visits) and all(0 <= v["level_m"] <= 2000 for v in visits)
 
 
+async def test_metres_of_hundreds_of_places_are_those_of_their_ways(engine: Engine) -> None:
+    told = tour(320, budget_s=0)
+    for robot in told["robots"]:
+        robot |= {"reach_m": 50_000, "capacity": 200}
+    done = await verdict(engine, told)
+    problem, router = done.found[0].problem, engine.asset.live.router
+    assert check(problem, done.found[0].plan) == [] and not done.found[0].plan.unserved
+    places = engine.asset.planner.plans[done.found[0].ident].places
+    for i, j in np.random.default_rng(2).integers(0, len(problem.distance), (60, 2)).tolist():
+        way = router.route(places[i], places[j])
+        assert problem.duration[i, j] == way.cost_ms and abs(problem.distance[i, j] - way.length_m * 10) <= 1
+
+
 async def test_shipments_and_windows(engine: Engine) -> None:
     sent = [{"name": f"s{i}", "from": {"at": {"node": 10 * i}}, "to": {"at": {"node": 399 - 10 * i}, "window_s": [0, 9000]},
              "amount": 2} for i in range(1, 5)]

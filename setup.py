@@ -157,7 +157,7 @@ if __name__ == "__main__":
         package_data={"aisle": ["py.typed"], "aisle.runtime": ["web/*", "*.toml"], "aisle.runtime.client": ["*.h", "*.c"],
                       "aisle.edge_devices": ["profiles/*.toml"],
                       "aisle.models.route": ["profiles/*.toml"], "aisle.kernels": ["*/fast.fatbin"],
-                      "aisle.bench": ["*.toml"],
+                      "aisle.bench": ["*.toml", "peers/servers/*.py"],
                   "aisle.bench.recommend": ["*.txt", "*.md"], "aisle.models.search": ["*.toml"],
                   "aisle.models.make": ["*.toml"]},
         ext_modules=cythonize(extensions(), language_level=3,

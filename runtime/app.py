@@ -20,7 +20,7 @@ from ..edge_devices.profile import DeviceProfile, load_profile
 from .batcher import Limits
 from .config import Config, ConfigError
 from .engine import Pool
-from .pictures import PictureLimits, decode
+from .pictures import PictureLimits, decoder
 from .pulse import Pulse
 from .repository import Repository
 from .transports.http.access import read_token
@@ -48,7 +48,7 @@ class App:
         limits = PictureLimits(max_pixels=int(config.pictures.max_megapixels * 1e6))
         state = Path(config.repository.state) if config.repository.state else root / ".aisle"
         self.repository = Repository(
-            root, device, self.pool, decode=lambda data: decode(data, limits),
+            root, device, self.pool, decode=decoder(limits),
             limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required,
             state=state, engines=config.engines, every=config.device.variants == "all")
         self.context = Context(config, self.repository, self.pool, state, token)

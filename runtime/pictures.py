@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -11,8 +12,8 @@ import numpy as np
 from .errors import Failed
 from .picture_headers import PictureError, PictureSize, PictureTooLarge, broken, passes, size_of, whole
 
-__all__ = ["Picture", "PictureError", "PictureLimits", "PictureSize", "PictureTooLarge", "decode", "encode_jpeg",
-           "encode_png", "read", "size_of"]
+__all__ = ["Picture", "PictureError", "PictureLimits", "PictureSize", "PictureTooLarge", "decode", "decoder",
+           "encode_jpeg", "encode_png", "read", "size_of"]
 
 
 REDUCTIONS = (8, 4, 2)    # of a JPEG, by which it can be decoded at less cost
@@ -47,6 +48,13 @@ class Picture:
 def decode(data: bytes | memoryview, limits: PictureLimits | None = None) -> np.ndarray:
     """The picture in `data` as uint8 (height, width, 3) BGR, C-contiguous; see `read`."""
     return read(data, limits).image
+
+
+def decoder(limits: PictureLimits) -> Callable[..., np.ndarray]:
+    """`read(...).image` of (data, cover=None) within these limits: what the repository hands to jobs that take pictures."""
+    def decode_covering(data: bytes | memoryview, cover: tuple[int, int] | None = None) -> np.ndarray:
+        return read(data, limits, cover).image
+    return decode_covering
 
 
 def read(data: bytes | memoryview, limits: PictureLimits | None = None, cover: tuple[int, int] | None = None) -> Picture:

@@ -27,7 +27,7 @@ from .shares import Shares
 from .stats import Stats
 
 log = logging.getLogger("aisle.repository")
-Decode = Callable[[bytes], Any]
+Decode = Callable[..., Any]      # of (data, cover=None); see pictures.decoder
 AGAIN_S = 300.0       # a version that hangs twice within this time is not opened a third time
 
 

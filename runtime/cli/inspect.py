@@ -83,13 +83,13 @@ async def opened(name: str, models: Path) -> AsyncIterator[Served]:
     """The newest version of a station, loaded as the server loads it."""
     from ...edge_devices.profile import load_profile
     from ..engine import Pool
-    from ..pictures import PictureLimits, decode
+    from ..pictures import PictureLimits, decoder
     from ..repository import Repository
     if not models.is_dir():
         raise Invalid(f"{models} is not a folder; name the folder of the models with --models DIR")
     device = load_profile("cpu")
     pool = Pool(max(2, device.threads))
-    repository = Repository(models, device, pool, decode=lambda data: decode(data, PictureLimits()))
+    repository = Repository(models, device, pool, decode=decoder(PictureLimits()))
     try:
         await repository.load(name)
         yield repository.get(name)

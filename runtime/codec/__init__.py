@@ -54,6 +54,7 @@ class Codec:
 
 CODECS = {
     "inspect": "aisle.runtime.codec.inspect:CODEC",
+    "classify": "aisle.runtime.codec.classify:CODEC",
     "routes": "aisle.runtime.codec.route:CODEC",
     "recommend": "aisle.runtime.codec.recommend:CODEC",
     "catalogue": "aisle.runtime.codec.recommend_shop:CATALOGUE",

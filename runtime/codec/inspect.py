@@ -22,12 +22,16 @@ THUMBNAIL = 160    # longer side in pixels
 
 
 def request(payload: Payload, decode: Decode) -> Request:
-    """The picture of a payload. Raises Invalid or TooLarge with a sentence."""
+    """The picture of a payload, with `overlay=1` for a heatmap. Raises Invalid or TooLarge with a sentence."""
+    return Request(picture_of(payload, decode), overlay=payload.flag("overlay"))
+
+
+def picture_of(payload: Payload, decode: Decode) -> np.ndarray:
+    """The picture of a payload as uint8 BGR (height, width, 3). Raises Invalid or TooLarge with a sentence."""
     raw = payload.content_type == RAW_FRAME or any(name in payload.options for name in RAW_OPTIONS)
     if not raw:
         check_kind(payload)
-    image = raw_frame(payload.body, payload.options) if raw else decode(payload.body)
-    return Request(image, overlay=payload.flag("overlay"))
+    return raw_frame(payload.body, payload.options) if raw else decode(payload.body)
 
 
 def check_kind(payload: Payload) -> None:
@@ -89,12 +93,17 @@ def picture(verdict: Verdict, payload: Payload) -> tuple[bytes, str] | None:
 
 def thumbnail(asked: Request) -> bytes:
     """The picture at 160 pixels, as JPEG of a few KiB."""
-    height, width = asked.image.shape[:2]
+    return thumbnail_of(asked.image)
+
+
+def thumbnail_of(image: np.ndarray) -> bytes:
+    """A picture at 160 pixels, as JPEG of a few KiB."""
+    height, width = image.shape[:2]
     scale = min(1.0, THUMBNAIL / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Strides first: averaging all pixels of a large picture would cost more than inspecting it.
     step = max(1, int(0.5 / scale))
-    small = cv2.resize(asked.image[::step, ::step], size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image[::step, ::step], size, interpolation=cv2.INTER_AREA)
     return encode_jpeg(small, 70)
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 
 WORKLOADS = {
     "inspect": "aisle.runtime.workloads.inspect",
+    "classify": "aisle.runtime.workloads.classify",
     "routes": "aisle.runtime.workloads.route",
     "recommend": "aisle.runtime.workloads.recommend",
 }
@@ -20,4 +21,4 @@ def make_workload(name: str) -> ModuleType:
 
 
 # The role a bundle states -> the workload that answers for it.
-BUNDLE_ROLES = {"inspector": "inspect", "map": "routes", "recommend": "recommend"}
+BUNDLE_ROLES = {"classifier": "classify", "inspector": "inspect", "map": "routes", "recommend": "recommend"}

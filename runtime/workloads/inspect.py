@@ -16,10 +16,11 @@ from ...models.inspect.recipe import CANARY_TOLERANCE, Recipe
 from ...models.inspect.recipe import load as load_recipe
 from ...models.inspect.score import Examination, Prepared, Region, check_size, judge, prepare
 from ..errors import Invalid
+from .one_picture import INPUTS as INPUTS
+from .one_picture import picture
 
 ROLES = ("inspector",)
 PASS, REJECT, NOT_FOUND = "pass", "reject", "not_found"
-INPUTS = (TensorSpec("IMAGE", "bytes", (1,), optional=True), TensorSpec("PIXELS", "uint8", (None, None, 3), optional=True))
 OUTPUTS = (
     TensorSpec("VERDICT", "bytes", (1,)), TensorSpec("SCORE", "float32", (1,)), TensorSpec("THRESHOLD", "float32", (1,)),
     TensorSpec("MAP", "float32", (None, None)), TensorSpec("REGIONS", "float32", (None, 6)),
@@ -116,36 +117,24 @@ def _finish(request: Request, recipe: Recipe, prepared: Prepared, taps: tuple[np
     timings = dict(seen.timings_ms)
     timings["model"] += network_ms
     start = perf_counter()
-    picture = draw(request.image, seen, recipe) if request.overlay else None
-    if picture is not None:
+    drawn = draw(request.image, seen, recipe) if request.overlay else None
+    if drawn is not None:
         timings["overlay"] = (perf_counter() - start) * 1e3
     word = NOT_FOUND if not seen.registration.found else REJECT if seen.score > recipe.threshold else PASS
-    return Verdict(word, seen.score, recipe.threshold, seen.regions, timings, picture, seen.map)
+    return Verdict(word, seen.score, recipe.threshold, seen.regions, timings, drawn, seen.map)
 
 
 def draw(image: np.ndarray, seen: Examination, recipe: Recipe) -> np.ndarray:
     """`image` with its heatmap: from yellow near the threshold to red far above it; other places as they are."""
-    picture = np.empty_like(image, order="C")
+    drawn = np.empty_like(image, order="C")
     line = max(recipe.threshold, 1e-6)
-    overlay(np.ascontiguousarray(image), seen.map, OVERLAY_FROM * line, OVERLAY_FULL * line, out=picture)
-    return picture
+    overlay(np.ascontiguousarray(image), seen.map, OVERLAY_FROM * line, OVERLAY_FULL * line, out=drawn)
+    return drawn
 
 
 def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.ndarray]) -> Request:
     """The request in OIP tensors: one of IMAGE (an encoded picture) and PIXELS (BGR). Invalid for none or both."""
-    given = [name for name in ("IMAGE", "PIXELS") if name in inputs]
-    if len(given) != 1:
-        raise Invalid(f"expected one of the inputs IMAGE (bytes of a JPEG or PNG) and PIXELS (uint8 height x width x 3, BGR), "
-                      f"got {' and '.join(given) or 'neither'}")
-    value = inputs[given[0]]
-    if given[0] == "PIXELS":
-        if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or 0 in value.shape:
-            raise Invalid(f"expected input PIXELS uint8 (height, width, 3), got {value.dtype} {value.shape}")
-        return Request(value)
-    if value.shape != (1,):
-        raise Invalid(f"expected input IMAGE to hold one element, the bytes of one picture, got shape {value.shape}")
-    encoded = value[0]
-    return Request(decode(encoded.encode() if isinstance(encoded, str) else bytes(encoded)))
+    return Request(picture(inputs, decode))
 
 
 def to_tensors(verdict: Verdict) -> dict[str, np.ndarray]:

@@ -131,11 +131,11 @@ class Jobs:
         job = request.match_info["job"]
         codec, ident, started = make_codec(job), request_id(request), time.perf_counter_ns()
         name = request.match_info.get("station") or self._only(job)
-        self._find(job, name)    # before the body is read
+        station = self._find(job, name)    # before the body is read
         body = await read_body(request, self.context)
         payload = Payload(body, request.content_type, request.query, request.headers.get("Accept", ""))
         pool, at = self.context.pool, time.perf_counter_ns()
-        light, decode = len(body) <= codec.light_bytes, self.context.repository.decode
+        light, decode = len(body) <= codec.light_bytes, station.decode
         assert decode is not None    # the app gives its repository one
         asked = codec.request(payload, decode) if light else await pool.run(codec.request, payload, decode)
         decode_ns = time.perf_counter_ns() - at

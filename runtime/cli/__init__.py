@@ -14,6 +14,7 @@ COMMANDS = {
     "map": ("aisle.runtime.cli.map", "build a map from a file, and ask it for a way"),
     "search": ("aisle.runtime.cli.search", "make the text encoder that search by meaning needs"),
     "recommend": ("aisle.runtime.cli.recommend", "fit a recommender on who looked at what"),
+    "shop": ("aisle.runtime.cli.shop", "make a shop of a catalogue, check one, export or erase a visitor"),
     "demo": ("aisle.runtime.cli.demo", "make parts, teach, serve and inspect: the whole job on made pictures"),
     "config": ("aisle.runtime.cli.config", "print the annotated configuration, or check one"),
     "model": ("aisle.runtime.cli.model", "quantise a bundle, check its variants, make an example"),

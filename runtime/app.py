@@ -18,7 +18,7 @@ from aiohttp import web
 
 from ..edge_devices.profile import DeviceProfile, load_profile
 from .batcher import Limits
-from .config import Config, ConfigError
+from .config import Config, ConfigError, RepositoryConfig
 from .engine import Pool
 from .pictures import PictureLimits, decoder
 from .pulse import Pulse
@@ -50,7 +50,8 @@ class App:
         self.repository = Repository(
             root, device, self.pool, decode=decoder(limits),
             limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required,
-            state=state, engines=config.engines, every=config.device.variants == "all")
+            state=state, engines=config.engines, every=config.device.variants == "all",
+            updates=allowed(config.repository))
         self.context = Context(config, self.repository, self.pool, state, token)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None
@@ -165,6 +166,11 @@ async def serve(config: Config, announce: Callable[[App], None]) -> int:
     log.info("shutting down; running requests get %g s", config.server.drain_s)
     await app.stop()
     return app.exit_code
+
+
+def allowed(repository: RepositoryConfig) -> bool:
+    """Whether clients may change what a job knows while it serves."""
+    return repository.control if repository.updates == "control" else repository.updates == "yes"
 
 
 def run(config: Config, announce: Callable[[App], None]) -> int:

@@ -55,6 +55,8 @@ class RepositoryConfig:
     required: tuple[str, ...] = key(("*",), "Models without which the server is not ready; \"*\" is every model found.")
     state: str = key("", "Folder for uploads in progress; empty: .aisle inside the model folder.")
     control: bool = key(True, "Whether load, unload and teach are allowed over the network.")
+    updates: str = key("control", "Whether clients may change what a job knows while it serves, such as closures on a map, "
+                       "over the network and the lane: yes, no, or as control says.", choices=("control", "yes", "no"))
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ class Engine:
     """What one loaded bundle offers to its workload: its asset, its models by role, the pool, and the other stations."""
 
     def __init__(self, asset: Any, batchers: Mapping[str, Batcher | Ladder], pool: Pool,
-                 stations: Callable[[str, str], Engine] | None = None) -> None:
+                 stations: Callable[[str, str], Engine] | None = None, updates: bool = True) -> None:
         self.asset = asset
+        self.updates = updates       # whether clients may change what the job knows
         self._batchers = batchers
         self._pool = pool
         self._stations = stations

@@ -1,4 +1,4 @@
-"""What can go wrong for the person who meets it: five classes, each with a code and a sentence."""
+"""What can go wrong for the person who meets it: a few classes, each with a code and a sentence."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ class Unsupported(Invalid):
     """The request asks for something this server does not do (yet, or on this machine)."""
 
     code = "unsupported"
+
+
+class Forbidden(Invalid):
+    """The configuration of this server does not allow it."""
+
+    code = "forbidden"
 
 
 class NotFound(AisleError):

@@ -57,8 +57,9 @@ class Repository:
 
     def __init__(self, root: Path, device: DeviceProfile, pool: Pool, *, limits: Limits | None = None,
                  decode: Decode | None = None, required: tuple[str, ...] = ("*",), state: Path | None = None,
-                 engines: EnginesConfig | None = None, every: bool = False) -> None:
+                 engines: EnginesConfig | None = None, every: bool = False, updates: bool = True) -> None:
         self.root = root
+        self.updates = updates                          # whether clients may change what a job knows; see config
         self.state = state
         self.device = device
         self.pool = pool
@@ -310,7 +311,7 @@ class Repository:
             ladder.cooling = self.cooling
         batcher = ladder or (owned[0] if owned else None)
         engine = Engine(opened.asset, {"backbone": batcher} if batcher and opened.job else {}, self.pool,
-                        self._engine_of)
+                        self._engine_of, self.updates)
         return Served(bundle, backend=opened.backend, precision=opened.precision,
                       batcher=None if opened.job else batcher, engine=engine, stats=stats, job=opened.job,
                       workload=opened.workload, decode=self.decode, owned=tuple(owned), cycle=opened.cycle,

@@ -17,7 +17,7 @@ from ...models.route.floor import Floor
 from ...models.route.floor_map import FloorMap
 from ...models.route.router import Router, open_any
 from ..deadline import due_ns
-from ..errors import AisleError, Invalid, Late
+from ..errors import AisleError, Forbidden, Invalid, Late
 from .route_answer import Seen, answer, quick
 from .route_asks import Ask, AskPairs, AskUpdate, Found, FoundPairs, Refused
 from .route_changes import CLOSE, NEVER, Change, due_in
@@ -35,11 +35,16 @@ OUTPUTS = (TensorSpec("COST_MS", "uint32", (None,)), TensorSpec("FIRST", "int32"
            TensorSpec("EDGES", "int32", (None,)), TensorSpec("VERSION", "int64", (1,)))
 
 
+SWITCHED_OFF = ("changing maps is switched off on this server; repository.updates = \"yes\" in its configuration allows it "
+                "(\"control\", the default, is as repository.control says)")
+
+
 class Engine(Protocol):
     """What this workload may call; see runtime/engine.py."""
 
     asset: Any
     threads: int
+    updates: bool
 
     async def offload(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run `fn` off the event loop."""
@@ -130,6 +135,8 @@ async def one(ask: Ask | AskTour | AskReplan, engine: Engine) -> Found | FoundTo
     if isinstance(ask, AskReplan):
         return await asset.planner.replan(ask, engine.offload)
     if isinstance(ask, AskUpdate):
+        if not engine.updates:
+            raise Forbidden(SWITCHED_OFF)
         return await asset.writer.update(ask, engine.threads)
     return await engine.offload(answer, asset.live, asset.seen, ask)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from ...errors import AisleError, Busy, Failed, Invalid, Late, NotFound, TooLarge, Unsupported
+from ...errors import AisleError, Busy, Failed, Forbidden, Invalid, Late, NotFound, TooLarge, Unsupported
 
-# Most specific first: TooLarge and Unsupported are kinds of Invalid.
-STATUS = ((TooLarge, 413), (Unsupported, 501), (Invalid, 400), (NotFound, 404), (Busy, 503), (Late, 504), (Failed, 500))
+# Most specific first: TooLarge, Unsupported and Forbidden are kinds of Invalid.
+STATUS = ((TooLarge, 413), (Unsupported, 501), (Forbidden, 403), (Invalid, 400), (NotFound, 404), (Busy, 503), (Late, 504),
+          (Failed, 500))
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            408: "Request Timeout", 413: "Content Too Large", 500: "Internal Server Error", 501: "Not Implemented",
            503: "Service Unavailable", 504: "Gateway Timeout"}

@@ -14,10 +14,12 @@ from aisle.models.bundle_file import read_bundle
 from aisle.models.make import blocks_map
 from aisle.models.route import tour_solve
 from aisle.models.route.tour_check import check
+from aisle.runtime.app import allowed
 from aisle.runtime.codec import Payload
 from aisle.runtime.codec.route import answer, request
+from aisle.runtime.config import RepositoryConfig
 from aisle.runtime.deadline import within
-from aisle.runtime.errors import AisleError, Busy, Invalid, Late, NotFound, Unsupported
+from aisle.runtime.errors import AisleError, Busy, Forbidden, Invalid, Late, NotFound, Unsupported
 from aisle.runtime.workloads import route, route_tours
 from aisle.runtime.workloads.route import Asset, Verdict
 
@@ -25,7 +27,7 @@ from aisle.runtime.workloads.route import Asset, Verdict
 class Engine:
     """What a workload gets, with threads of the loop's own."""
 
-    threads = 2
+    threads, updates = 2, True
 
     def __init__(self, asset: Asset) -> None:
         self.asset = asset
@@ -93,6 +95,26 @@ async def test_a_closed_road_changes_the_plan(engine: Engine) -> None:
     found = again.found[0]
     assert check(found.problem, found.plan) == [] and not found.plan.unserved and found.in_place > 0.5
     assert edge not in np.concatenate(found.ways)
+
+
+async def test_changes_can_be_switched_off(engine: Engine) -> None:
+    engine.updates = False
+    for told in ({"type": "update", "changes": [{"do": "close", "edges": [1]}]}, {"batch": [{"type": "update", "drop": ["x"]}]}):
+        if "batch" in told:
+            assert (await ask(engine, told))["batch"][0]["code"] == "forbidden"
+            continue
+        with pytest.raises(Forbidden, match="switched off on this server; repository.updates"):
+            await verdict(engine, told)
+    asked = route.from_tensors({"CLOSE": np.array([1], np.int32), "CHANGE": np.array([b"x"], object)}, lambda data: np.empty(0))
+    with pytest.raises(Forbidden):
+        await route.run(asked, engine)
+    assert not engine.asset.live.changes and (await ask(engine, {"from": {"node": 1}, "to": {"node": 2}}))["cost_s"] > 0
+
+
+@pytest.mark.parametrize(("control", "updates", "may"), [(True, "control", True), (False, "control", False),
+                                                         (False, "yes", True), (True, "no", False)])
+def test_who_forbids_control_forbids_changes_unless_they_are_allowed(control: bool, updates: str, may: bool) -> None:
+    assert allowed(RepositoryConfig(control=control, updates=updates)) == may
 
 
 async def test_batteries_count_metres(engine: Engine) -> None:

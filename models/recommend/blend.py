@@ -12,6 +12,7 @@ from .evaluate import ROWS, of_ranks
 from .format import NEAR
 
 LAG, FADE, SHRINK = 50, 0.2, 8.0     # of pairs: how far apart, how much less with each step, how many visitors it takes
+MOST = 10_000_000                    # neighbours of all items together
 AGES = 20                            # of a visitor's newest events count
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
 FADES = (0.7, 0.85, 0.95)
@@ -26,8 +27,9 @@ class Near:
     weight: np.ndarray
 
 
-def neighbours(train: Sequence[np.ndarray], items: int, k: int = NEAR) -> Near:
-    """The k items that most visitors had after each item, in proportion to how popular both are.
+def neighbours(train: Sequence[np.ndarray], items: int) -> Near:
+    """The items that most visitors had after each item, in proportion to how popular both are; NEAR of them, fewer in a large
+    shop, so that the arrays stay below MOST entries each.
 
     Weight of b after a: sum over visitors of exp(-FADE * (distance - 1)), over sqrt(visitors of a * visitors of b) + SHRINK;
     all weights together are scaled so that an item's greatest one is 1 on average.
@@ -35,7 +37,7 @@ def neighbours(train: Sequence[np.ndarray], items: int, k: int = NEAR) -> Near:
     a, b, visitors, weight = pairs(train, items, LAG, FADE)
     seen = np.bincount(np.concatenate(train), minlength=items)
     value = weight / (np.sqrt(seen[a] * seen[b]) + SHRINK)
-    near, source = best(a, b, value, items, k)
+    near, source = best(a, b, value, items, max(1, min(NEAR, MOST // items)))
     if not len(a):
         return Near(near, np.zeros(near.shape, np.uint32), np.zeros(near.shape, np.float32))
     there = source >= 0

@@ -20,7 +20,8 @@ MISSING = ("fitting needs PyTorch, which is not installed; install aisle[train] 
 class Options:
     """How the network is made and trained; the defaults are what the figures of docs/recommend.md were reached with.
 
-    `loss` "full" is cross-entropy over all items, "bce" the loss of the first SASRec: one random negative for each event.
+    `loss` "full" is cross-entropy over all items (over `candidates` of them, weighted so that their sum stands for all,
+    where there are more), "bce" the loss of the first SASRec: one random negative for each event.
     The learning rate rises over the first `rise` steps and then falls in a line to nothing at the last epoch. `patience`
     epochs without a better validation end the training; the best epoch counts.
     """
@@ -36,6 +37,7 @@ class Options:
     epochs: int = 14
     patience: int = 3
     loss: str = "full"
+    candidates: int = 32_768     # items that a batch is compared with; a shop with more has some drawn for each batch
     seed: int = 1
 
 
@@ -164,7 +166,7 @@ class _Net:
             self.parameters |= {name: uniform(d, d), f"{name}_bias": flat(d, 0.0)}
         self.parameters |= {"up": uniform(d, middle), "up_bias": flat(middle, 0.0),
                             "down": uniform(middle, d), "down_bias": flat(d, 0.0)}
-        self.buffers = _buffers(items)
+        self.buffers = _buffers(min(items, options.candidates + options.tokens))
 
     def learn(self, adam: Any, windows: np.ndarray) -> float:
         """One step on windows int64 (batch, length + 1), -1 for nothing; the mean loss."""
@@ -172,12 +174,27 @@ class _Net:
         inputs, targets = torch.from_numpy(windows[:, :-1]), torch.from_numpy(windows[:, 1:])
         there = inputs >= 0
         states, wanted = self.states(inputs, there)[there], targets[there]
-        loss = self.bce(states, wanted) if self.options.loss == "bce" else _cross_entropy(
-            states, self.parameters["vectors"], wanted, self.buffers)
+        loss = self.bce(states, wanted) if self.options.loss == "bce" else self.full(states, wanted)
         adam.zero_grad()
         loss.backward()
         adam.step()
         return float(loss.detach())
+
+    def full(self, states: Any, wanted: Any) -> Any:
+        """The right item against all others, or against those wanted in this batch and as many drawn ones as there is room
+        for, each of which stands for several: its score rises by the logarithm of how many."""
+        import torch
+        table, room = self.parameters["vectors"], self.options.candidates
+        if len(table) <= room:
+            return _cross_entropy(states, table, wanted, self.buffers)
+        own, place = torch.unique(wanted, return_inverse=True)
+        other = torch.ones(len(table), dtype=torch.bool)
+        other[own] = False
+        drawn = torch.nonzero(other)[:, 0]
+        stands = len(drawn) / max(room - len(own), 1)
+        drawn = drawn[torch.randperm(len(drawn))[:max(room - len(own), 1)]]
+        raised = torch.cat([torch.zeros(len(own)), torch.full((len(drawn),), float(np.log(stands)))])
+        return _cross_entropy(states, table[torch.cat([own, drawn])], place, self.buffers, raised)
 
     def bce(self, states: Any, wanted: Any) -> Any:
         """The right item against one that is drawn at random."""
@@ -234,11 +251,11 @@ def _buffers(items: int) -> tuple[Any, Any]:
     return torch.empty(CHUNK, items, dtype=kind), torch.empty(CHUNK, items, dtype=kind)
 
 
-def _cross_entropy(states: Any, table: Any, wanted: Any, buffers: tuple[Any, Any]) -> Any:
-    """Mean of -log softmax(states @ table.T)[wanted], whose gradient is found on the way, chunk by chunk, so that the scores
-    of all items never exist for more than CHUNK events."""
+def _cross_entropy(states: Any, table: Any, wanted: Any, buffers: tuple[Any, Any], raised: Any = None) -> Any:
+    """Mean of -log softmax(states @ table.T + raised)[wanted], whose gradient is found on the way, chunk by chunk, so that the
+    scores of all items never exist for more than CHUNK events. `raised` float32 (items,) or None."""
     import torch
-    scores, share = buffers
+    scores, share = (buffer.flatten()[:CHUNK * len(table)].view(CHUNK, len(table)) for buffer in buffers)
     loss, count = 0.0, len(states)
     with torch.no_grad():
         small = table.to(scores.dtype)
@@ -247,6 +264,8 @@ def _cross_entropy(states: Any, table: Any, wanted: Any, buffers: tuple[Any, Any
             some, right = states[start:start + CHUNK].to(scores.dtype), wanted[start:start + CHUNK]
             rows = torch.arange(len(some))
             torch.mm(some, small.T, out=scores[:len(some)])
+            if raised is not None:
+                scores[:len(some)] += raised
             torch.softmax(scores[:len(some)], 1, out=share[:len(some)])
             part = share[:len(some)]
             loss -= float(part[rows, right].float().clamp_min(1e-9).log().sum())

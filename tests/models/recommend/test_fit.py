@@ -80,6 +80,18 @@ def test_the_loss_and_its_gradient_are_those_of_full_cross_entropy() -> None:
     assert all(torch.allclose(a, b.grad, atol=1e-6) for a, b in zip(got, (states, table), strict=True))
 
 
+def test_drawn_candidates_stand_for_all(data: Interactions, result: Result) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch (the extra `train`) is not installed")
+    net = network._Net(4000, replace(SMALL, candidates=1500, tokens=64))
+    states, wanted = torch.randn(64, 16), torch.randint(4000, (64,))
+    net.parameters["vectors"].data.normal_(std=0.5)
+    drawn = np.mean([net.full(states, wanted).item() for _ in range(8)])
+    plain = torch.nn.functional.cross_entropy(states @ net.parameters["vectors"].T, wanted).item()
+    assert drawn == pytest.approx(plain, rel=0.01)
+    few = fit(data, replace(SMALL, candidates=60, tokens=64))
+    assert few.test is not None and result.test is not None and few.test.ndcg > 0.8 * result.test.ndcg
+
+
 def test_the_refit_learns_from_more_and_says_so(data: Interactions, result: Result) -> None:
     valid, whole = (fit(data, SMALL, refit=what, texts=TEXTS) for what in ("valid", "all"))
     assert valid.report["refit"] == "valid" and valid.report["no_refit_hit"] == result.report["hit"]

@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 PY := .venv/bin/python
 ENGINE ?= cpu
 
-.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize gpu-check
+.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize gpu-check check-tensorrt
 setup: .venv/.ready
 
 # Changes when AISLE_CUDA does, so that the CUDA kernels are built again then.
@@ -53,6 +53,10 @@ sanitize: setup
 gpu-check: setup
 	$(PY) setup.py -q build_ext --inplace
 	$(PY) -m aisle.bench.gpu
+
+# TensorRT without a GPU: our names against the bindings of three versions, real builds by TensorRT-RTX. Downloads 100 MB.
+check-tensorrt: setup
+	$(PY) -m pytest -q -rs tests/runtime/backends/check_tensorrt.py
 
 lint: setup
 	.venv/bin/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from . import tensorrt_library as library
 from .tensorrt_library import Told, make_log
 
 MOST_NAMED = 8      # nodes in one sentence
+SOURCES = re.compile(r"\.? In \w+ at /_src/[^\s)]+| *\[check\w+\.cpp::.*")      # places in the library's own source
 
 
 class TensorrtBuilder:
@@ -72,9 +74,9 @@ def parser_errors(parser: Any, told: Told) -> str:
     """Which nodes the parser did not take, and why."""
     named = []
     for i in range(parser.num_errors):
-        error = parser.get_error(i)
-        why = " ".join(error.desc().split())[:300]
-        node = f"node {error.node_name()!r} (operator {error.node_operator()})" if error.node_operator() else "the file"
+        mistake = parser.get_error(i)
+        why = SOURCES.sub("", " ".join(mistake.desc().split()))[:300]
+        node = f"node {mistake.node_name()!r} (operator {mistake.node_operator()})" if mistake.node_operator() else "the file"
         named.append(f"{node}: {why}")
     if not named:
         return f"TensorRT does not take the file: {told.last('it gives no reason')}"

@@ -159,7 +159,7 @@ if __name__ == "__main__":
                       "aisle.models.route": ["profiles/*.toml"], "aisle.kernels": ["*/fast.fatbin"],
                       "aisle.bench": ["*.toml", "peers/servers/*.py"],
                   "aisle.bench.recommend": ["*.txt", "*.md"], "aisle.models.search": ["*.toml"],
-                  "aisle.models.make": ["*.toml"]},
+                  "aisle.models.make": ["*.toml", "shop_taste/*/*/*"]},
         ext_modules=cythonize(extensions(), language_level=3,
                               compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True}),
         cmdclass={"build_ext": Build, "build_py": Modules},

@@ -1,17 +1,17 @@
-"""A few threads for CPU work without a model: earliest deadline first, refused when full or hopeless."""
+"""A few threads for CPU work without a model: see pool_line for who goes next; refused when full or hopeless."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 from .costs import Costs
 from .deadline import due_ns
 from .errors import Busy, Late
+from .pool_line import PoolLine, asked_job
 from .waiting_line import FOREVER, PATIENCE_NS
 
 T = TypeVar("T")
@@ -20,13 +20,14 @@ T = TypeVar("T")
 class Work:
     """One call that waits for a thread or runs on it."""
 
-    __slots__ = ("arguments", "cost", "done", "due", "fn", "future", "taken")
+    __slots__ = ("arguments", "cost", "done", "due", "fn", "future", "job", "taken")
 
     def __init__(self, fn: Callable[..., Any], arguments: tuple[Any, ...], due: int, cost: int,
                  future: asyncio.Future[Any]) -> None:
         self.fn = fn
         self.arguments = arguments
         self.due = due
+        self.job = asked_job()
         self.cost = cost
         self.future = future
         self.taken = False
@@ -34,16 +35,19 @@ class Work:
 
 
 class Pool:
-    """`threads` threads; at most `threads + max_waiting` calls at once. Decoding, features, routes run here."""
+    """`threads` threads; at most `threads + max_waiting` calls at once. Decoding, features, routes run here.
 
-    def __init__(self, threads: int, max_waiting: int = 64) -> None:
+    `reserve` keeps shares of the threads' time for jobs, by name (see pool_line.asking).
+    """
+
+    def __init__(self, threads: int, max_waiting: int = 64, reserve: Mapping[str, float] | None = None) -> None:
         self.threads = threads
         self.limit = threads + max_waiting
         self.active = 0
         self._backlog = 0                        # expected ns of everything that waits or runs
+        self._running = 0                        # of it, what runs
         self._costs: dict[str, Costs] = {}       # by the function's name: as many as there are functions
-        self._heap: list[tuple[int, int, Work]] = []
-        self._sequence = 0
+        self._line = PoolLine(threads, reserve)
         self._changed = threading.Condition()
         self._closing = False
         self._workers = [threading.Thread(target=self._serve, name=f"aisle-pool_{i}", daemon=True) for i in range(threads)]
@@ -79,24 +83,24 @@ class Pool:
         now, due = time.perf_counter_ns(), due_ns()
         costs = self._costs.get(name_of(fn))
         cost = costs.expect(1) if costs else 0
-        if due and now + self._wait(due) + cost > due:
+        if due and now + (wait := self._wait(due, now)) + cost > due:
             raise Busy(f"the deadline, {max(0, due - now) / 1e6:.3g} ms away, cannot be met: about "
-                       f"{self._wait(due) / 1e6:.3g} ms of waiting and {cost / 1e6:.3g} ms of work are ahead; ask again later "
+                       f"{wait / 1e6:.3g} ms of waiting and {cost / 1e6:.3g} ms of work are ahead; ask again later "
                        "or allow more time", self._backlog / self.threads * 1e-9)
         work = Work(fn, arguments, due or FOREVER, cost, asyncio.get_running_loop().create_future())
         with self._changed:
-            self._sequence += 1
-            heapq.heappush(self._heap, (due or now + PATIENCE_NS, self._sequence, work))
+            self._line.add(work, due or now + PATIENCE_NS)
             self._changed.notify()
         self.active += 1
         self._backlog += cost
         return work
 
-    def _wait(self, due: int) -> int:
+    def _wait(self, due: int, now: int) -> int:
         """Nanoseconds until a call due at `due` would start: what runs and what goes before it, over all threads."""
+        if self.active < self.threads:
+            return 0
         with self._changed:
-            later = sum(work.cost for at, _, work in self._heap if at > due)
-        return max(0, self._backlog - later) // self.threads if self.active >= self.threads else 0
+            return (self._running + self._line.ahead(asked_job(), due, now)) // self.threads
 
     def _withdraw(self, work: Work) -> None:
         with self._changed:
@@ -138,7 +142,11 @@ class Pool:
             value = work.fn(*work.arguments)
         except BaseException as problem:  # noqa: BLE001 - goes to the caller
             error = problem
-        spent = time.perf_counter_ns() - start
+        now = time.perf_counter_ns()
+        spent = now - start
+        with self._changed:
+            self._running -= work.cost
+            self._line.spent(work.job, spent, now)
         try:
             work.future.get_loop().call_soon_threadsafe(self._finish, work, value, error, spent)
         except RuntimeError:              # the loop was closed under a call that ran too long
@@ -148,11 +156,10 @@ class Pool:
     def _next(self) -> Work | None:
         with self._changed:
             while True:
-                while self._heap:
-                    work = heapq.heappop(self._heap)[2]
-                    if not work.taken:
-                        work.taken = True
-                        return work
+                work = self._line.take(time.perf_counter_ns())
+                if work is not None:
+                    self._running += work.cost
+                    return cast(Work, work)
                 if self._closing:
                     return None
                 self._changed.wait()
@@ -171,11 +178,10 @@ class Pool:
         """Drop what waits and let running work end."""
         with self._changed:
             self._closing = True
-            dropped = [work for _, _, work in self._heap if not work.taken]
-            self._heap.clear()
+            dropped = self._line.clear()
             self._changed.notify_all()
         for work in dropped:
-            work.future.cancel()
+            cast(Work, work).future.cancel()
 
 
 def name_of(fn: Callable[..., Any]) -> str:

@@ -20,6 +20,7 @@ from .engine import Engine
 from .engines.cycle import Cycle
 from .errors import AisleError, Busy, Invalid, Late
 from .ladder import Ladder
+from .pool_line import asking
 from .stats import Stats
 
 WIRE_NAMES = {
@@ -149,7 +150,7 @@ class Served:
             batch = self.check(tensors, outputs)
             names = outputs or self._output_names
             if self.batcher is None:
-                with within(timeout_us):
+                with within(timeout_us), asking(self.job or ""):
                     value, times = await self._run_job(tensors, names)
                     value = value if take is None else take(value)
             else:
@@ -245,7 +246,8 @@ class Served:
         start = time.perf_counter_ns()
         self.stats.pending += 1
         try:
-            verdict = await self.workload.run(request, self.engine)
+            with asking(self.job or ""):
+                verdict = await self.workload.run(request, self.engine)
         except BaseException as error:
             self._count_failure(error, input_ns + time.perf_counter_ns() - start)
             raise

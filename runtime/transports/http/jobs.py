@@ -17,6 +17,7 @@ from ...codec import CODECS, JOB_OF, Codec, Payload, make_codec
 from ...deadline import parse_ms, within
 from ...errors import Busy, Invalid, NotFound, Unsupported
 from ...history import Entry, History
+from ...pool_line import asking
 from ...served import Served
 from .body import read_body
 from .context import Context
@@ -124,7 +125,7 @@ class Jobs:
         answered within that time, counted from here, or refused.
         """
         asked_ms = request.headers.get("Aisle-Deadline-Ms")
-        with within(parse_ms(asked_ms) if asked_ms is not None else 0):
+        with within(parse_ms(asked_ms) if asked_ms is not None else 0), asking(request.match_info["job"]):
             return await self._ask(request)
 
     async def _ask(self, request: web.Request) -> web.Response:

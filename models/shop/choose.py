@@ -12,8 +12,8 @@ from .ranking import Ranking
 from .rules import Rules
 from .snapshot import Snapshot
 
-# (row, rows (m,)) -> how alike they are, float32 (m,), 1 for the same, 0 for nothing in common
-Likeness = Callable[[int, np.ndarray], np.ndarray]
+# rows (m,) -> (place among them -> how alike that one and each of them are, float32 (m,), 1 the same, 0 nothing in common)
+Likeness = Callable[[np.ndarray], Callable[[int], np.ndarray]]
 
 
 def choose(ranking: Ranking, snapshot: Snapshot, rules: Rules, count: int, likeness: Likeness) -> tuple[list[int], list[float]]:
@@ -52,77 +52,78 @@ class List:
     chosen: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.brands: Counter[int] = Counter()
-        self.categories: Counter[int] = Counter()
+        self.caps = ((self.rules.per_brand, self.snapshot.brand), (self.rules.per_category, self.snapshot.category))
+        self.counts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         least, most = (float(self.scores[-1]), float(self.scores[0])) if len(self.scores) else (0.0, 1.0)
         self.least, self.span = least, most - least or 1.0
-        self.free = np.ones(len(self.rows), bool)
-        self.alike = np.zeros(len(self.rows), np.float32)
-        self.worth = self._worth()
+        self._begin()
 
-    def _worth(self) -> np.ndarray:
-        return (1 - self.rules.diversity) * ((self.scores.astype(np.float64) - self.least) / self.span)
+    def _begin(self) -> None:
+        """Make what is known of each row of the window: its worth, -inf where it may not be chosen; likeness to the list."""
+        self.worth = (1 - self.rules.diversity) * ((self.scores.astype(np.float64) - self.least) / self.span)
+        self.codes = tuple(column[self.rows] for _, column in self.caps)
+        self.alike = np.zeros(len(self.rows), np.float32)
+        self.pairs = self.likeness(self.rows) if self.rules.diversity else None
 
     def take(self) -> bool:
         """Choose one more; False where the window has none."""
-        if not self.free.any():
+        if not len(self.rows):
             return False
-        if self.rules.diversity:
-            value = np.where(self.free, self.worth - self.rules.diversity * self.alike.astype(np.float64), -np.inf)
-            at = int(value.argmax())           # the first of equal ones has the better score, or the lower row
-        else:
-            at = int(self.free.argmax())
-        row = int(self.rows[at])
+        # The first of equal values has the better score, or the lower row.
+        at = int((self.worth - self.rules.diversity * self.alike.astype(np.float64)).argmax())
+        if self.worth[at] == -np.inf:
+            return False
         self.chosen.append(at)
-        self.free[at] = False
-        self._count(row)
-        if self.rules.diversity:
-            np.maximum(self.alike, self.likeness(row, self.rows), out=self.alike)
+        for (most, _), codes, counts in zip(self.caps, self.codes, self.counts, strict=True):
+            code = int(codes[at])
+            counts[code] += 1
+            if most and code and counts[code] >= most:
+                self.worth[codes == code] = -np.inf
+        self._join(at)
         return True
 
-    def _count(self, row: int) -> None:
-        """Whatever is full now is free no more."""
-        brand, category = int(self.snapshot.brand[row]), int(self.snapshot.category[row])
-        if self.rules.per_brand and brand:
-            self.brands[brand] += 1
-            if self.brands[brand] >= self.rules.per_brand:
-                self.free &= self.snapshot.brand[self.rows] != brand
-        if self.rules.per_category and category:
-            self.categories[category] += 1
-            if self.categories[category] >= self.rules.per_category:
-                self.free &= self.snapshot.category[self.rows] != category
+    def _join(self, at: int) -> None:
+        self.worth[at] = -np.inf
+        if self.pairs is not None:
+            np.maximum(self.alike, self.pairs(at), out=self.alike)
 
     def widen(self, rows: np.ndarray, scores: np.ndarray) -> None:
         """A longer window, which begins with the one before."""
-        old = self.rows[self.chosen]
+        chosen = self.rows[self.chosen]
         self.rows, self.scores = rows, scores
-        place = {int(row): at for at, row in enumerate(rows)}
-        self.chosen = [place[int(row)] for row in old]
-        self.free, self.alike = np.ones(len(rows), bool), np.zeros(len(rows), np.float32)
-        self.worth = self._worth()
-        self.free[self.chosen] = False
-        full = [b for b, n in self.brands.items() if n >= self.rules.per_brand]
-        self.free &= ~np.isin(self.snapshot.brand[rows], full)
-        full = [c for c, n in self.categories.items() if n >= self.rules.per_category]
-        self.free &= ~np.isin(self.snapshot.category[rows], full)
-        if self.rules.diversity:
-            for row in old.tolist():
-                np.maximum(self.alike, self.likeness(int(row), rows), out=self.alike)
+        place = {row: at for at, row in enumerate(rows.tolist())}
+        self.chosen = [place[row] for row in chosen.tolist()]
+        self._begin()
+        for at in self.chosen:
+            self._join(at)
+        for (most, _), codes, counts in zip(self.caps, self.codes, self.counts, strict=True):
+            full = [code for code, many in counts.items() if most and code and many >= most]
+            self.worth[np.isin(codes, full)] = -np.inf
 
 
 def by_vectors(floats: np.ndarray) -> Likeness:
     """Cosine of two rows' vectors, float32 (n, d); 0 where it is below, and for a row of zeros."""
-    def likeness(row: int, rows: np.ndarray) -> np.ndarray:
-        some, one = floats[rows], floats[row]
-        length = np.sqrt(np.einsum("ij,ij->i", some, some) * float(one @ one))
-        return np.maximum(some @ one / np.where(length > 0, length, 1), 0).astype(np.float32)
+    def likeness(rows: np.ndarray) -> Callable[[int], np.ndarray]:
+        some = unit(floats[rows])
+        pairs = np.maximum(some @ some.T, 0)
+        return pairs.__getitem__
     return likeness
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float32; rows of zeros stay."""
+    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    made: np.ndarray = vectors / np.where(length > 0, length, 1)[:, None]
+    return made
 
 
 def by_facts(snapshot: Snapshot) -> Likeness:
     """Half for the same brand, half for the same category: for a shop without vectors."""
-    def likeness(row: int, rows: np.ndarray) -> np.ndarray:
-        brand, category = snapshot.brand[row], snapshot.category[row]
-        same = (snapshot.brand[rows] == brand) * bool(brand) + (snapshot.category[rows] == category) * bool(category)
-        return same.astype(np.float32) / 2
+    def likeness(rows: np.ndarray) -> Callable[[int], np.ndarray]:
+        columns = snapshot.brand[rows], snapshot.category[rows]
+
+        def alike(at: int) -> np.ndarray:
+            same = sum(((codes == codes[at]) & (codes != 0)).astype(np.float32) for codes in columns)
+            return np.asarray(same, np.float32) / 2
+        return alike
     return likeness

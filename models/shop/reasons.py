@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .choose import unit
+from .past import BUY, CART, VIEW, Past
 from .snapshot import Snapshot
 from .taste import Taste
 from .together import Together
+from .visit import Visit
 
-VIEW, CART, BUY = "view", "cart", "buy"
-KINDS = (VIEW, CART, BUY)
 LANGUAGES = ("en", "zh")
 LEAST_TOGETHER = 3         # visitors: below, a count tells of somebody
 LEAST_ALIKE = 0.3          # cosine
 MOST = 3                   # reasons for one item
-NEWEST = 20                # events that are looked at
+NEWEST, FACTS = 20, 5      # events that are looked at; of which the facts
 
 SENTENCES: Mapping[str, Mapping[str, str]] = {
     "together": {"en": "{count} visitors had both this and {title}", "zh": "{count} 位顾客同时选看了它和{title}"},
@@ -41,109 +42,118 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Past:
-    """One event of the visit: `row` in the catalogue or None, `vector` float32 (d,) or None."""
+class Known:
+    """What reasons are made of: the catalogue, the newest events (newest first, each item once) with their vectors, the fit and
+    this shop's own counts; `facts` of the newest few: (name, value) -> place of the event."""
 
-    ident: str
-    kind: str
-    row: int | None
-    title: str
-    vector: np.ndarray | None = field(repr=False, default=None)
+    snapshot: Snapshot
+    newest: Sequence[Past]
+    vectors: np.ndarray
+    language: str
+    taste: Taste | None
+    together: Together
+    facts: Mapping[tuple[str, str], int]
+
+    def title(self, event: Past) -> str:
+        """How an item is called."""
+        if event.row is None:
+            return event.ident
+        item = self.snapshot.items[event.row]
+        return (*item.values(f"title:{self.language}"), item.title)[0]
 
 
-def reasons(rows: Sequence[int], events: Sequence[Past], snapshot: Snapshot, allowed: int, language: str, taste: Taste | None,
+def reasons(rows: Sequence[int], visit: Visit, snapshot: Snapshot, allowed: int, language: str, taste: Taste | None,
             together: Together) -> list[list[Reason]]:
-    """At most MOST reasons for each row, the most telling first, never none. `events` oldest first; `allowed` items fit."""
-    newest = list({event.ident: event for event in events[-NEWEST:]}.values())[::-1]
-    alike = likeness(rows, newest, taste)
-    counted = counts(rows, newest, snapshot, taste, together)
-    return [of_row(row, newest, alike[i], counted[i], snapshot, allowed, language, taste, together)
-            for i, row in enumerate(rows)]
+    """At most MOST reasons for each row, the most telling first, never none; `allowed` items fit the rules."""
+    first = {event.ident: at for at, event in enumerate(visit.events[-NEWEST:], max(0, len(visit.events) - NEWEST))}
+    places = sorted(first.values(), reverse=True)
+    newest = [visit.events[at] for at in places]
+    known = Known(snapshot, newest, visit.vectors[places], language, taste, together, facts_of(newest, snapshot))
+    if not newest:
+        return [popular_or_fitting(row, known, allowed) for row in rows]
+    alike, counted = likeness(rows, known), counts(rows, known)
+    return [of_row(row, alike[i], counted[i], known, allowed) for i, row in enumerate(rows)]
 
 
-def of_row(row: int, newest: Sequence[Past], alike: np.ndarray, counted: np.ndarray, snapshot: Snapshot, allowed: int,
-           language: str, taste: Taste | None, together: Together) -> list[Reason]:
+def of_row(row: int, alike: np.ndarray, counted: np.ndarray, known: Known, allowed: int) -> list[Reason]:
     """The reasons for one row; `alike` and `counted` are by event."""
     found: list[Reason] = []
-    if newest:
-        most = int(counted.argmax())
-        if counted[most] >= LEAST_TOGETHER:
-            found.append(told("together", language, newest[most], count=int(counted[most])))
-        near = int(alike.argmax())
-        if alike[near] >= LEAST_ALIKE:
-            found.append(told(f"like.{newest[near].kind}", language, newest[near], likeness=round(float(alike[near]), 3)))
-        fact = shared(row, newest, snapshot)
-        if fact is not None:
-            found.append(told("fact", language, newest[fact[0]], name=fact[1], value=fact[2]))
-    if len(found) < MOST and popular(row, snapshot, taste, together):
-        found.append(told("trend", language))
-    return found[:MOST] or [told("fits", language, count=allowed)]
+    most, near = int(counted.argmax()), int(alike.argmax())
+    if counted[most] >= LEAST_TOGETHER:
+        found.append(told("together", known, known.newest[most], count=int(counted[most])))
+    if alike[near] >= LEAST_ALIKE:
+        event = known.newest[near]
+        found.append(told(f"like.{event.kind}", known, event, likeness=round(float(alike[near]), 3)))
+    fact = shared(row, known)
+    if fact is not None:
+        found.append(told("fact", known, known.newest[known.facts[fact]], name=fact[0], value=fact[1]))
+    return found[:MOST] or popular_or_fitting(row, known, allowed)
 
 
-def told(code: str, language: str, event: Past | None = None, **data: Any) -> Reason:
+def popular_or_fitting(row: int, known: Known, allowed: int) -> list[Reason]:
+    """The reason where the visit gives none."""
+    return [told("trend", known) if popular(row, known) else told("fits", known, count=allowed)]
+
+
+def told(code: str, known: Known, event: Past | None = None, **data: Any) -> Reason:
     """A reason with its sentence."""
-    if event is not None:
-        data |= {"item": event.ident, "title": event.title}
-    quoted = data | ({"title": f"“{event.title}”"} if event is not None else {})
-    return Reason(code.partition(".")[0], data, SENTENCES[code][language].format(**quoted))
+    sentence = SENTENCES[code][known.language]
+    if event is None:
+        return Reason(code, data, sentence.format(**data))
+    title = known.title(event)
+    said = sentence.format(**data, title=f"“{title}”")
+    return Reason(code.partition(".")[0], data | {"item": event.ident, "title": title}, said)
 
 
-def likeness(rows: Sequence[int], newest: Sequence[Past], taste: Taste | None) -> np.ndarray:
+def likeness(rows: Sequence[int], known: Known) -> np.ndarray:
     """Cosine of every row with every event, float32 (rows, events); 0 where there is no vector."""
-    if taste is None or not newest:
-        return np.zeros((len(rows), max(len(newest), 1)), np.float32)
-    none = np.zeros(taste.fitted.depth, np.float32)
-    past = np.stack([none if event.vector is None else event.vector for event in newest])
-    return unit(taste.vectors.floats[np.asarray(rows, np.int64)]) @ unit(past).T
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; rows of zeros stay."""
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    made: np.ndarray = vectors / np.where(length > 0, length, 1)[:, None]
+    if known.taste is None:
+        return np.zeros((len(rows), len(known.newest)), np.float32)
+    made: np.ndarray = unit(known.taste.vectors.floats[rows]) @ unit(known.vectors).T
     return made
 
 
-def counts(rows: Sequence[int], newest: Sequence[Past], snapshot: Snapshot, taste: Taste | None,
-           together: Together) -> np.ndarray:
+def counts(rows: Sequence[int], known: Known) -> np.ndarray:
     """How many visitors had each row and each event, int64 (rows, events), by the fit or by this shop's own counts."""
-    made = np.zeros((len(rows), max(len(newest), 1)), np.int64)
-    for j, event in enumerate(newest):
+    made = np.zeros((len(rows), len(known.newest)), np.int64)
+    items, together = known.snapshot.items, known.together
+    for j, event in enumerate(known.newest):
         own = together.near.get(event.ident)
         if own:
             for i, row in enumerate(rows):
-                ident = snapshot.items[row].id
-                made[i, j] = together.count(event.ident, ident) if ident in own else 0
-    if taste is None:
+                made[i, j] = together.count(event.ident, items[row].id) if items[row].id in own else 0
+    if known.taste is None:
         return made
-    known = [(j, taste.known[event.ident]) for j, event in enumerate(newest) if event.ident in taste.known]
-    if known:
-        places, fits = (np.array(column, np.int64) for column in zip(*known, strict=True))
-        near = taste.fitted.near[fits]
-        for i, row in enumerate(rows):
-            at = np.nonzero(near == taste.fit_of[row]) if taste.fit_of[row] >= 0 else ((), ())
-            if len(at[0]):
-                made[i, places[at[0]]] = np.maximum(made[i, places[at[0]]], taste.fitted.near_count[fits[at[0]], at[1]])
+    fitted, events, found = known.taste.fitted, known.taste.fit_rows(known.newest), known.taste.fit_of[rows]
+    same = fitted.near[events][None] == np.where(found < 0, -2, found)[:, None, None]
+    at, which, place = np.nonzero(same & (events >= 0)[None, :, None])
+    made[at, which] = np.maximum(made[at, which], fitted.near_count[events[which], place])
     return made
 
 
-def shared(row: int, newest: Sequence[Past], snapshot: Snapshot) -> tuple[int, str, str] | None:
-    """(event, attribute, value) of the rarest fact that the row shares with one of the newest events, or None."""
-    best: tuple[int, int, str, str] | None = None
-    item = snapshot.items[row]
-    for place, event in enumerate(newest[:5]):
-        if event.row is None or event.row == row:
-            continue
-        other = snapshot.items[event.row]
-        for name in item.attributes:
-            for value in set(item.values(name)) & set(other.values(name)):
-                one = (len(snapshot.having(name, value)), place, name, value)
-                best = one if best is None else min(best, one)
-    return None if best is None or best[0] * 2 > len(snapshot) else best[1:]
+def facts_of(newest: Sequence[Past], snapshot: Snapshot) -> dict[tuple[str, str], int]:
+    """The facts of the newest few events, each with the newest event that has it; what fits most items says nothing."""
+    found: dict[tuple[str, str], int] = {}
+    for place, event in enumerate(newest[:FACTS]):
+        if event.row is not None:
+            item = snapshot.items[event.row]
+            for name in item.attributes:
+                for value in item.values(name):
+                    if ":" not in name and 2 * len(snapshot.having(name, value)) <= len(snapshot):
+                        found.setdefault((name, value), place)
+    return found
 
 
-def popular(row: int, snapshot: Snapshot, taste: Taste | None, together: Together) -> bool:
+def shared(row: int, known: Known) -> tuple[str, str] | None:
+    """The rarest fact that the row shares with one of the newest events, or None."""
+    item = known.snapshot.items[row]
+    both = [key for name in item.attributes for value in item.values(name) if (key := (name, value)) in known.facts]
+    return min(both, key=lambda key: len(known.snapshot.having(*key))) if both else None
+
+
+def popular(row: int, known: Known) -> bool:
     """Whether an item is among what is looked at most here."""
+    taste = known.taste
     if taste is not None and row < len(taste.trend) and taste.trend[row] >= taste.popular:
         return True
-    return together.trend(snapshot.items[row].id) >= LEAST_TOGETHER
+    return known.together.trend(known.snapshot.items[row].id) >= LEAST_TOGETHER

@@ -9,6 +9,7 @@ import numpy as np
 from ..recommend.format import Fitted, bonus, cold
 from .catalogue import Catalogue
 from .item import said
+from .past import Past
 from .ranking import Vectors
 from .snapshot import Snapshot
 
@@ -49,25 +50,21 @@ class Taste:
     def vector(self, ident: str, row: int | None) -> np.ndarray | None:
         """Where an item lies, float32 (d,), also one that is no longer sold; None where nothing is known of it."""
         fit = self.known.get(ident)
-        if fit is not None:
-            found: np.ndarray = self.fitted.vectors[fit]
-            return found
-        if row is None:
-            return None
-        return self.vectors.floats[row]
+        table, at = (self.vectors.floats, row) if fit is None else (self.fitted.vectors, fit)
+        return None if at is None else table[at]
 
-    def extras(self, events: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """What rows of the catalogue get because they go with these items, oldest first: rows int64, rising, float32 > 0."""
-        rows, more = bonus(self.fitted, np.array([self.known.get(ident, -1) for ident in events], np.int64))
+    def fit_rows(self, events: Sequence[Past]) -> np.ndarray:
+        """The fit's rows of events, int64, -1 where it does not know the item."""
+        fits: np.ndarray = self.fit_of[[0 if event.row is None else event.row for event in events]]
+        for at, event in enumerate(events):
+            if event.row is None:
+                fits[at] = self.known.get(event.ident, -1)
+        return fits
+
+    def extras(self, events: Sequence[Past]) -> tuple[np.ndarray, np.ndarray]:
+        """What rows of the catalogue get because they go with these events, oldest first: rows int64, rising, float32 > 0."""
+        rows, more = bonus(self.fitted, self.fit_rows(events))
         place = self.of_fit[rows]
         order = np.argsort(place, kind="stable")
-        order = order[place[order] >= 0]
+        order = order[np.searchsorted(place, 0, sorter=order):]
         return place[order], more[order]
-
-    def together(self, ident: str, row: int) -> int:
-        """How many visitors had both of them, as far as the fit kept it."""
-        one, other = self.known.get(ident, -1), int(self.fit_of[row]) if row < len(self.fit_of) else -1
-        if one < 0 or other < 0:
-            return 0
-        at = np.flatnonzero(self.fitted.near[one] == other)
-        return int(self.fitted.near_count[one, at[0]]) if len(at) else 0

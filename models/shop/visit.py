@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .reasons import BUY, Past
+from .past import BUY, Past
 from .snapshot import Snapshot
 from .taste import Taste
 
@@ -16,8 +16,8 @@ KEPT = 50                  # events that count
 
 @dataclass(frozen=True)
 class Visit:
-    """`events` oldest first, at most KEPT; `vectors` float32 (m, d) of those that have one. `given` events, of which
-    `unknown` ids (each once) are not of this shop and the last KEPT of the others count."""
+    """`events` oldest first, at most KEPT; `vectors` float32 (m, d) of them, zeros where there is none (d 0 without a fit).
+    `given` events, of which `unknown` ids (each once) are not of this shop and the last KEPT of the others count."""
 
     events: Sequence[Past]
     vectors: np.ndarray
@@ -26,8 +26,9 @@ class Visit:
 
     def hidden(self, hide: str) -> set[int]:
         """The rows that are not to be shown again: of all events ("seen"), of those bought, or of none."""
-        some = [e for e in self.events if hide == "seen" or (hide == "bought" and e.kind == BUY)]
-        return {e.row for e in some if e.row is not None}
+        if hide == "none":
+            return set()
+        return {event.row for event in self.events if event.row is not None and (hide == "seen" or event.kind == BUY)}
 
 
 def understood(events: Sequence[tuple[str, str]], snapshot: Snapshot, taste: Taste | None) -> Visit:
@@ -36,14 +37,20 @@ def understood(events: Sequence[tuple[str, str]], snapshot: Snapshot, taste: Tas
     unknown: dict[str, None] = {}
     for ident, kind in reversed(events):
         row = snapshot.rows.get(ident)
-        row = row if row is not None and row < len(snapshot) else None
-        vector = None if taste is None else taste.vector(ident, row)
-        if row is None and vector is None:
+        row = None if row is None or row >= len(snapshot) else row
+        if row is None and (taste is None or ident not in taste.known):
             unknown[ident] = None
         elif len(known) < KEPT:
-            known.append(Past(ident, kind, row, ident if row is None else snapshot.items[row].title, vector))
+            known.append(Past(ident, kind, row))
     known.reverse()
-    found = [event.vector for event in known if event.vector is not None]
-    depth = 0 if taste is None else taste.fitted.depth
-    vectors = np.stack(found) if found else np.zeros((0, depth), np.float32)
-    return Visit(known, vectors, len(events), tuple(unknown))
+    return Visit(known, np.zeros((len(known), 0), np.float32) if taste is None else vectors(known, taste), len(events),
+                 tuple(unknown))
+
+
+def vectors(events: Sequence[Past], taste: Taste) -> np.ndarray:
+    """Where the items of the events lie, float32 (m, d)."""
+    found: np.ndarray = taste.vectors.floats[[0 if event.row is None else event.row for event in events]]
+    for at, event in enumerate(events):
+        if event.row is None:
+            found[at] = taste.fitted.vectors[taste.known[event.ident]]
+    return found

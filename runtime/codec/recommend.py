@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from ...models.shop.item import MAX_ID, MAX_PRICE, MAX_VALUE, plain, plain_item
-from ...models.shop.reasons import KINDS, LANGUAGES
+from ...models.shop.past import KINDS
+from ...models.shop.reasons import LANGUAGES
 from ...models.shop.rules import Filters, Rules
 from ..errors import Invalid
 from ..served import Served
@@ -20,6 +21,7 @@ from .fields import Fields, alone, short
 
 MAX_LISTED = 100           # values of one filter
 MAX_TOLD = 20              # unknown ids that are named
+PLAIN = {"item", "kind"}
 
 
 def table_of(payload: Payload, example: str) -> Fields:
@@ -36,7 +38,7 @@ def request(payload: Payload, decode: Decode) -> Request:
     """The question of a payload. Invalid with the place of the first mistake."""
     fields = table_of(payload, '{"events": [{"item": "boot-7"}], "count": 10}')
     made = AskItems(
-        fields.items("events", event, (), most=MAX_EVENTS), fields.whole("count", 10, 1, MAX_COUNT), rules(fields),
+        events(fields), fields.whole("count", 10, 1, MAX_COUNT), rules(fields),
         fields.text("visitor", None), fields.choice("hide", HIDE, "seen"), fields.items("blocked", ident, (), most=MAX_HIDDEN),
         fields.text("item", None, MAX_ID), fields.choice("language", LANGUAGES, "en"), fields.flag("explain", True))
     fields.done()
@@ -45,6 +47,16 @@ def request(payload: Payload, decode: Decode) -> Request:
         raise Invalid(f"events: {timed} of {len(made.events)} have a time; expected it in all (they are then sorted by it) or "
                       "in none (they are then taken as they come, oldest first)")
     return Request(made)
+
+
+def events(fields: Fields) -> tuple[Event, ...]:
+    """The visit. Most events are plain; only what is not goes the long way, which says what is wrong with it."""
+    given = fields.raw("events", ())
+    if type(given) is list and len(given) <= MAX_EVENTS and all(type(one) is dict and one.keys() == PLAIN for one in given):
+        made = [(one["item"], one["kind"]) for one in given]
+        if all(type(item) is str and 0 < len(item) <= MAX_ID and item.isprintable() and kind in KINDS for item, kind in made):
+            return tuple(map(Event._make, ((item, kind, None) for item, kind in made)))
+    return fields.items("events", event, (), most=MAX_EVENTS)
 
 
 def event(value: Any, place: str) -> Event:

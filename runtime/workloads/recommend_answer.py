@@ -50,7 +50,7 @@ def answer(asset: Asset, snapshot: Snapshot, ask: AskItems, visit: Visit, taste:
     rows, scores = choose(ranking, snapshot, ask.rules, ask.count, like)
     why: list[list[Reason]] = [[] for _ in rows]
     if ask.explain:
-        why = reasons(rows, visit.events, snapshot, allowed.count, ask.language, asset.taste, asset.together)
+        why = reasons(rows, visit, snapshot, allowed.count, ask.language, asset.taste, asset.together)
     shown = [Shown(row, score, 0.0 if bias is None else float(bias[row]), one)
              for row, score, one in zip(rows, scores, why, strict=True)]
     none = None if rows else why_none(snapshot, ask.rules.filters, every.count - allowed.count)
@@ -63,12 +63,12 @@ def ranked(asset: Asset, snapshot: Snapshot, visit: Visit, taste: np.ndarray | N
     size = len(snapshot)
     events = [event.ident for event in visit.events]
     if taste is not None and asset.taste is not None:
-        return ByVectors(asset.taste.vectors.view(size), taste, allowed, bias, asset.taste.extras(events)), TASTE
+        return ByVectors(asset.taste.vectors.view(size), taste, allowed, bias, asset.taste.extras(visit.events)), TASTE
     scores = asset.together.scores(snapshot.rows, size, events)
     if asset.taste is not None:
         scores += asset.taste.trend[:size]
         if events:
-            rows, more = asset.taste.extras(events)
+            rows, more = asset.taste.extras(visit.events)
             there = rows < size
             scores[rows[there]] += more[there] * 10
     elif events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...models.shop.catalogue import Change
 from ...models.shop.item import Item
@@ -16,8 +16,7 @@ HIDE = ("seen", "bought", "none")
 MAX_EVENTS, MAX_COUNT, MAX_HIDDEN = 10_000, 100, 10_000
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """`kind`: view, cart or buy. `time`: seconds, only to order events."""
 
     item: str

@@ -7,7 +7,6 @@ import hmac
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -73,7 +72,7 @@ class Vault:
 
     def _write(self, visitor: str, events: Sequence[Event]) -> None:
         now = time.time()
-        kept = [*self.read(visitor), *(replace(event, time=now) for event in events)][-KEPT:]
+        kept = [*self.read(visitor), *(event._replace(time=now) for event in events)][-KEPT:]
         path = self._path(visitor)
         fresh = not path.exists()
         if fresh and self._count >= self.most:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 def shop(rng: np.random.Generator, n: int) -> Snapshot:
     def item(i: int) -> Item:
         return Item(f"i{i}", f"Item {i}", category=["", "a", "a/b", "c"][rng.integers(4)],
-                    brand=["", "x", "y", "z"][rng.integers(4)], price=None if rng.random() < 0.1 else float(rng.integers(1, 30)), stock=int(rng.integers(0, 3)),
+                    brand=["", "x", "y", "z"][rng.integers(4)], stock=int(rng.integers(0, 3)),
+                    price=None if rng.random() < 0.1 else float(rng.integers(1, 30)),
                     margin=float(rng.integers(-2, 3)) / 4, blocked=bool(rng.random() < 0.1),
                     attributes={"colour": ("red", "blue")[: int(rng.integers(1, 3))], "size": float(rng.integers(36, 40))})
     return Catalogue([item(i) for i in range(n)]).now()
@@ -44,7 +45,8 @@ def plain_choice(scores: np.ndarray, allowed: list[int], snapshot: Snapshot, rul
     least, most = (scores[order[:window][-1]], scores[order[0]]) if order else (0, 1)
     span = float(most) - float(least) or 1.0
     chosen: list[int] = []
-    like = by_vectors(vectors)
+    pairs = by_vectors(vectors)(np.arange(len(vectors)))
+    like = np.array([pairs(row) for row in range(len(vectors))])
     while len(chosen) < count:
         def open_(row: int) -> bool:
             same = lambda codes: sum(codes[c] == codes[row] for c in chosen)  # noqa: E731
@@ -58,7 +60,7 @@ def plain_choice(scores: np.ndarray, allowed: list[int], snapshot: Snapshot, rul
             window *= 2
             continue
         def value(row: int) -> float:
-            alike = max((float(like(c, np.array([row]))[0]) for c in chosen), default=0.0)
+            alike = max((float(like[c, row]) for c in chosen), default=0.0)
             return (1 - rules.diversity) * ((float(scores[row]) - float(least)) / span) - rules.diversity * alike
         chosen.append(max(free, key=lambda row: (value(row), -order.index(row))) if rules.diversity else free[0])
     return chosen

@@ -7,7 +7,7 @@ import io
 import math
 import zipfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
@@ -179,41 +179,35 @@ def _header(head: str) -> tuple[dict[str, int | None] | None, str]:
 
 
 def _rows(lines: TextIO, mark: str, events: _Events) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a csv with the number of the line they begin at; what the csv module refuses is a broken line."""
-    if mark == " ":
-        yield from ((number, line.split()) for number, line in enumerate(lines, 2) if line.strip())
-        return
-    reader = csv.reader(_bounded(lines, events), delimiter=mark)
-    while True:
-        number = reader.line_num + 2
+    """Rows with the numbers of their lines. A row is one line: a quote that is not closed on it breaks that line, no more."""
+    for number, line in _numbered(lines, events):
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            yield number, line.split() if mark == " " else next(csv.reader((line,), delimiter=mark, strict=True))
         except csv.Error as error:
             events.fault(number, str(error))
-            continue
-        if row:
-            yield number, row
 
 
-def _bounded(lines: Iterable[str], events: _Events) -> Iterator[str]:
-    """Lines as they are; one that is far too long comes out empty and counts as broken."""
-    for number, line in enumerate(lines, 2):
+def _numbered(lines: TextIO, events: _Events) -> Iterator[tuple[int, str]]:
+    """Lines from the second on that are not empty; of one that is far too long only its beginning is ever in memory."""
+    number = 1
+    while line := lines.readline(MAX_LINE + 1):
+        number += 1
         if len(line) > MAX_LINE:
             events.fault(number, f"over {MAX_LINE:,} characters")
-            line = "\n"
-        yield line
+            while line and not line.endswith("\n"):
+                line = lines.readline(MAX_LINE)
+        elif line.strip():
+            yield number, line.strip("\r\n")
 
 
-def _blanks(head: str, lines: Iterable[str], events: _Events) -> None:
+def _blanks(head: str, lines: TextIO, events: _Events) -> None:
     """Lines `user item` or `user item time`; which of the two, the first line says."""
     width = len(head.split())
     if width > 3:
         raise InteractionError(f"{events.where}: line 1 has {width} columns and names none; expected a header with user, item "
                                "and time, or lines `user item` or `user item time`")
-    for number, line in enumerate(chain((head,), lines), 1):
-        cells = line[:MAX_LINE].split()
+    for number, line in chain(((1, head),), _numbered(lines, events)):
+        cells = line.split()
         if len(cells) == max(width, 2):
             events.add(number, cells[0], cells[1], cells[2] if width == 3 else None)
         elif cells:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from aisle.models.recommend.interactions import Interactions, arranged, core, is_core
 from aisle.models.recommend.read import InteractionError, read
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 
 def events(data: Interactions) -> list[tuple[str, str]]:
@@ -64,10 +67,32 @@ def test_broken_lines_are_named_and_left_out(tmp_path: Path) -> None:
         assert part in data.told[0]
 
 
-def test_quotes_that_never_close_do_not_swallow_the_file_in_silence(tmp_path: Path) -> None:
+def test_a_quote_that_never_closes_breaks_one_line(tmp_path: Path) -> None:
     good = "".join(f"u{i},a,{i}\n" for i in range(100))
-    with pytest.raises(InteractionError, match="line 2"):
-        read(given(tmp_path, f'user,item,time\n"{good * 50}'))
+    data = read(given(tmp_path, f'user,item,time\nu,"b,3\n{good}"u","b""c",3\n'))
+    assert len(data.user) == 101 and 'b"c' in data.items and "1 broken line left out: line 2" in data.told[0]
+
+
+def test_a_line_without_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = "".join(f"u{i},a\n" for i in range(60))
+    data = read(given(tmp_path, f"user,item\n{good}{'x' * 1_000_000},a\nu1,b\n"))
+    assert len(data.user) == 61 and "line 62: over 10,000 characters" in data.told[0]
+    monkeypatch.setattr("aisle.models.recommend.read.MAX_EVENTS", 50)
+    with pytest.raises(InteractionError, match="has over 50 events"):
+        read(given(tmp_path, f"user,item\n{good}"))
+
+
+@given_(st.one_of(st.binary(max_size=400), st.text(alphabet='ab,;\t"\n 01.x\r', max_size=400).map(str.encode)),
+        st.sampled_from(["a.csv", "a.zip", "a.txt"]))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_events_or_a_sentence(tmp_path: Path, content: bytes, name: str) -> None:
+    for head in (b"", b"user,item,time\n"):
+        try:
+            data = read(given(tmp_path, head + content, name))
+        except InteractionError as error:
+            assert str(error).count(name)
+        else:
+            assert len(data.user) == len(data.item) > 0 and data.user.max() < len(data.users)
 
 
 @pytest.mark.parametrize(("text", "says"), [

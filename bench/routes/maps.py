@@ -34,9 +34,8 @@ def extracts(options: Options, profile: str = "van") -> Iterator[tuple[str, Netw
 
 def graph(network: Network) -> dict[str, np.ndarray]:
     """A network as the graph that its engine runs on, x and y in metres."""
-    from ...models.route.snap import scale
     a = network.arrays
-    at, per = a["state_node"], scale(network)
+    at, per = a["state_node"], network.scale
     return {"tail": np.asarray(a["arc_tail"]), "head": np.asarray(a["arc_head"]), "x": a["node_x"][at] * per[0],
             "y": a["node_y"][at] * per[1], "weights": np.asarray(a["edge_cost"])[a["arc_edge"]]}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .network import Network
+from .shapes import points_of
 
 
 def touching(network: Network, corners: np.ndarray) -> np.ndarray:
@@ -27,20 +28,11 @@ def touching(network: Network, corners: np.ndarray) -> np.ndarray:
 
 def _pieces(network: Network) -> tuple[np.ndarray, ...]:
     """Straight pieces of all edges: ends and edge."""
-    a = network.arrays
-    first = np.asarray(a["shape_first"], np.int64)
-    count = np.diff(first) + 2
-    start = np.cumsum(count) - count
-    x, y = np.empty(int(count.sum())), np.empty(int(count.sum()))
-    inner = np.ones(len(x), bool)
-    for where, ends in ((start, "edge_tail"), (start + count - 1, "edge_head")):
-        x[where], y[where] = a["node_x"][a[ends]], a["node_y"][a[ends]]
-        inner[where] = False
-    x[inner], y[inner] = a["shape_x"], a["shape_y"]
-    last = np.zeros(len(x), bool)
-    last[start + count - 1] = True
+    xy, count = points_of(network, np.arange(network.edges))
+    last = np.zeros(len(xy), bool)
+    last[np.cumsum(count) - 1] = True
     piece = np.flatnonzero(~last)
-    return x[piece], y[piece], x[piece + 1], y[piece + 1], np.repeat(np.arange(len(count)), count)[piece]
+    return (*xy[piece].T, *xy[piece + 1].T, np.repeat(np.arange(len(count)), count)[piece])
 
 
 def _within(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .answers import Route
 from .network import Network
-from .snap import scale
+from .shapes import joined, points_of
 
 TURN = 35.0            # degrees from which a bend at a crossing is a turn
 CODES = ("depart", "straight", "slight_left", "left", "sharp_left", "slight_right", "right", "sharp_right", "uturn",
@@ -39,30 +39,12 @@ def line(network: Network, route: Route) -> np.ndarray:
     if not len(edges):
         node = int(route.nodes[0]) if len(route.nodes) else 0
         return np.array([[network.arrays["node_x"][node], network.arrays["node_y"][node]]] * 2, np.float64)
-    by = scale(network)
+    by = network.scale
+    xy, counts = points_of(network, edges)
     if len(edges) == 1:
-        return cut(network.points(int(edges[0])), by, route.first, route.last)
-    head = cut(network.points(int(edges[0])), by, route.first, 1.0)
-    tail = cut(network.points(int(edges[-1])), by, 0.0, route.last)
-    return np.concatenate([head, whole(network, edges[1:-1]), tail[1:]])
-
-
-def whole(network: Network, edges: np.ndarray) -> np.ndarray:
-    """The points of consecutive edges without their first one, float64 (points, 2)."""
-    a = network.arrays
-    first = np.asarray(a["shape_first"], np.int64)
-    count = first[1:][edges] - first[:-1][edges] + 1            # inner points and the head
-    ends = np.cumsum(count) - 1
-    xy = np.empty((int(count.sum()), 2))
-    heads = np.asarray(a["edge_head"])[edges]
-    xy[ends] = np.stack([np.asarray(a["node_x"])[heads], np.asarray(a["node_y"])[heads]], 1)
-    owner = np.repeat(np.arange(len(edges)), count)
-    inner = np.ones(len(xy), bool)
-    inner[ends] = False
-    within = np.flatnonzero(inner)
-    offset = within - (ends - count + 1)[owner[within]] + first[:-1][edges[owner[within]]]
-    xy[within] = np.stack([np.asarray(a["shape_x"])[offset], np.asarray(a["shape_y"])[offset]], 1)
-    return xy
+        return cut(xy, by, route.first, route.last)
+    head, tail = cut(xy[:counts[0]], by, route.first, 1.0), cut(xy[len(xy) - counts[-1]:], by, 0.0, route.last)
+    return np.concatenate([head, joined(xy[counts[0]:len(xy) - counts[-1]], counts[1:-1]), tail[1:]])
 
 
 def cut(points: np.ndarray, by: np.ndarray, begin: float, end: float) -> np.ndarray:
@@ -81,7 +63,7 @@ def steps(network: Network, route: Route) -> list[Step]:
     end = (float(points[-1, 0]), float(points[-1, 1]))
     if not len(route.edges):
         return [Step("arrive", "", "", 0.0, 0, *end, -1)]
-    a, by = network.arrays, scale(network)
+    a, by = network.arrays, network.scale
     edges = route.edges.tolist()
     lengths = np.asarray(a["edge_length"])[route.edges] / 10
     ends = [headings(network, edge, by) for edge in edges]

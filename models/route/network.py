@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..bundle_file import read_bundle, write_bundle_toml
 FORMAT = 1             # rises when older readers would misread the arrays
 ROLE = "map"
 INF = 2**31 - 1
+EARTH_M = 6_371_008.8
 FRAMES = ("wgs84", "plane")
 EXTRAS = ("topology", "metric", "snap")     # arrays made of the others; files KIND_NAME.npy
 
@@ -60,6 +62,15 @@ class Network:
             return self.__dict__["arrays"][name]
         except KeyError:
             raise AttributeError(name) from None
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """Metres in one unit of x and of y, in the middle of the map."""
+        if self.frame == "plane" or not self.nodes:
+            return np.ones(2)
+        degree = EARTH_M * np.pi / 180
+        middle = (float(self.arrays["node_y"].min()) + float(self.arrays["node_y"].max())) / 2
+        return np.array([degree * np.cos(np.radians(middle)), degree])
 
     @property
     def nodes(self) -> int:

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from .assemble import assemble
-from .network import INF, Network
+from .network import EARTH_M, INF, Network
 from .osm_data import ATTRIBUTION, OsmData, OsmError, Progress
 from .osm_pbf import read_pbf
 from .osm_xml import read_xml
 from .profile import Profile
 from .prune import strongest
-from .snap import EARTH_M
 from .turns import forbidden_turns
 
 MAX_LENGTH_DM = 10_000_000          # a piece of street over 1000 km is a mistake

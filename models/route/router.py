@@ -18,7 +18,6 @@ from .ends import Ends, Spots
 from .floor import Floor, load_floor
 from .network import INF, Network, load, with_topology
 from .snap import Snap, Snapper
-from .snap import scale as metres
 from .tables import table
 from .ways import Ways, ways_between
 
@@ -84,7 +83,7 @@ class Router:
     def covers(self, lat: float, lon: float, margin_m: float = 2000.0) -> bool:
         """Whether the point lies in the bounds of the map, or within the margin of them."""
         south, west, north, east = self.bounds()
-        mx, my = margin_m / metres(self.network)
+        mx, my = margin_m / self.network.scale
         return bool(south - my <= lat <= north + my and west - mx <= lon <= east + mx)
 
     # ---- questions

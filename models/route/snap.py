@@ -9,8 +9,7 @@ import numpy as np
 
 from ...kernels import nearest_piece
 from .network import INF, Network
-
-EARTH_M = 6_371_008.8
+from .shapes import points_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Snapper:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.scale: list[float] = scale(network).tolist()
+        self.scale: list[float] = network.scale.tolist()
         kept = {name: np.asarray(value) for name, value in network.snap.items()} or pieces_of(network)
         check_pieces(kept, network.edges)
         self.ax, self.ay, self.bx, self.by = (kept[k] for k in ("ax", "ay", "bx", "by"))
@@ -82,7 +81,9 @@ def pieces_of(network: Network) -> dict[str, np.ndarray]:
     open_ = np.asarray(a["edge_cost"]) < INF
     twin = np.asarray(a["edge_twin"])
     edges = np.flatnonzero(open_ & ((twin < 0) | (twin > np.arange(len(twin))) | ~open_[twin]))
-    xy, start, count = _corners(network, edges)
+    xy, count = points_of(network, edges)
+    xy *= network.scale
+    start = np.cumsum(count) - count
     owner = np.repeat(np.arange(len(edges)), count)
     last = np.zeros(len(xy), bool)
     last[start + count - 1] = True
@@ -96,25 +97,6 @@ def pieces_of(network: Network) -> dict[str, np.ndarray]:
             "total": total[slot], "length": length, **nearest_piece.buckets(ax, ay, bx, by)}
 
 
-def _corners(network: Network, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y in metres of all points of the edges, one edge after the other; where each begins; how many it has."""
-    a = network.arrays
-    first = np.asarray(a["shape_first"], np.int64)
-    count = (first[1:] - first[:-1])[edges] + 2
-    start = np.cumsum(count) - count
-    xy = np.empty((int(count.sum()), 2))
-    inner = np.ones(len(xy), bool)
-    for where, ends in ((start, a["edge_tail"]), (start + count - 1, a["edge_head"])):
-        node = np.asarray(ends)[edges]
-        xy[where] = np.stack([np.asarray(a["node_x"])[node], np.asarray(a["node_y"])[node]], 1)
-        inner[where] = False
-    within = np.flatnonzero(inner)
-    owner = np.repeat(np.arange(len(edges)), count)
-    offset = within - start[owner[within]] - 1 + first[edges[owner[within]]]
-    xy[within] = np.stack([np.asarray(a["shape_x"])[offset], np.asarray(a["shape_y"])[offset]], 1)
-    return xy * scale(network), start, count
-
-
 def check_pieces(kept: Mapping[str, np.ndarray], edges: int) -> None:
     """ValueError unless kept pieces have their dtypes and one length, and belong to edges that are there."""
     count = len(kept["ax"]) if "ax" in kept else 0
@@ -123,12 +105,3 @@ def check_pieces(kept: Mapping[str, np.ndarray], edges: int) -> None:
             raise ValueError(f"expected {dtype} ({count},) - at `snap_{name}`; the map is damaged: copy or build it again")
     if count and not 0 <= int(kept["edge"].min()) <= int(kept["edge"].max()) < edges:
         raise ValueError(f"expected edges from 0 to {edges - 1} - at `snap_edge`; the map is damaged: copy or build it again")
-
-
-def scale(network: Network) -> np.ndarray:
-    """Metres in one unit of x and of y."""
-    if network.frame == "plane" or not network.nodes:
-        return np.ones(2)
-    degree = EARTH_M * np.pi / 180
-    middle = (float(network.arrays["node_y"].min()) + float(network.arrays["node_y"].max())) / 2
-    return np.array([degree * np.cos(np.radians(middle)), degree])

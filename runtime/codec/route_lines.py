@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ...models.route.network import Network
-from ...models.route.snap import scale
+from ...models.route.shapes import points_of
 
 CELLS = 384            # of the longer side of the drawing that an area is read from
 REACH_M = 25.0         # how far from its streets an area goes, at least
@@ -24,14 +24,17 @@ def polyline(points: np.ndarray, digits: int) -> str:
     """Google's encoded polyline with that many digits; y (the latitude) comes first."""
     whole = np.round(points[:, ::-1] * 10**digits).astype(np.int64)
     steps = np.diff(whole, axis=0, prepend=np.zeros((1, 2), np.int64)).ravel()
-    zigzag = np.where(steps < 0, ~(steps << 1), steps << 1)
-    made = bytearray()
-    for number in zigzag.tolist():
-        while number >= 32:
-            made.append((number & 31 | 32) + 63)
-            number >>= 5
-        made.append(number + 63)
-    return made.decode("ascii")
+    numbers = np.where(steps < 0, ~(steps << 1), steps << 1)
+    groups = np.ones(len(numbers), np.int64)           # of five bits, the lowest first; all but the last carry a sixth
+    top, left = numbers.max(initial=0), numbers >> 5
+    while top >= 32:
+        groups += left > 0
+        top, left = top >> 5, left >> 5
+    end = np.cumsum(groups)
+    place = np.arange(int(groups.sum())) - np.repeat(end - groups, groups)
+    made = (np.repeat(numbers, groups) >> 5 * place & 31) + 63 + 32
+    made[end - 1] -= 32
+    return made.astype(np.uint8).tobytes().decode("ascii")
 
 
 def lines(network: Network, edges: np.ndarray, digits: int) -> dict[str, Any]:
@@ -41,25 +44,6 @@ def lines(network: Network, edges: np.ndarray, digits: int) -> dict[str, Any]:
     points, counts = points_of(network, single)
     cuts = np.cumsum(counts)[:-1]
     return {"type": "MultiLineString", "coordinates": [part.tolist() for part in np.split(np.round(points, digits), cuts)]}
-
-
-def points_of(network: Network, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points of all edges one after another, float64 (points, 2), and how many each has."""
-    a = network.arrays
-    first = np.asarray(a["shape_first"], np.int64)
-    counts = first[1:][edges] - first[:-1][edges] + 2
-    start = np.cumsum(counts) - counts
-    xy = np.empty((int(counts.sum()), 2))
-    inner = np.ones(len(xy), bool)
-    for where, ends in ((start, "edge_tail"), (start + counts - 1, "edge_head")):
-        nodes = np.asarray(a[ends])[edges]
-        xy[where] = np.stack([np.asarray(a["node_x"])[nodes], np.asarray(a["node_y"])[nodes]], 1)
-        inner[where] = False
-    owner = np.repeat(np.arange(len(edges)), counts)
-    within = np.flatnonzero(inner)
-    offset = within - start[owner[within]] - 1 + first[:-1][edges[owner[within]]]
-    xy[within] = np.stack([np.asarray(a["shape_x"])[offset], np.asarray(a["shape_y"])[offset]], 1)
-    return xy, counts
 
 
 def cells_of(network: Network, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, list[float]]:
@@ -75,7 +59,7 @@ def areas(network: Network, edges: np.ndarray, digits: int) -> dict[str, Any]:
     points, counts = points_of(network, edges)
     if not len(points):
         return {"type": "MultiPolygon", "coordinates": []}
-    by = scale(network)
+    by = network.scale
     low, high = (points * by).min(axis=0), (points * by).max(axis=0)
     cell = max(float((high - low).max()) / CELLS, REACH_M / 8)
     pad = int(np.ceil(REACH_M / cell)) + 2

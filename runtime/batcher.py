@@ -98,12 +98,15 @@ class Batcher:
         """
         return self._calm >= CALM and bool(self._asleep) and not self._closing and not self.policy.wait_us
 
-    def run_now(self, fill: Fill, read: Read, rows: int) -> tuple[Any, tuple[int, int, int, int]]:
-        """Fill, run and read at once on the calling thread; (result, stage times). Only when `ready_now`."""
+    def run_now(self, fill: Fill, read: Read, rows: int | None = None) -> tuple[Any, tuple[int, int, int, int]]:
+        """Fill, run and read at once on the calling thread; (result, stage times). Only when `ready_now`.
+
+        Without `rows` it is one row without the batch axis, as for `submit`.
+        """
         worker = self._asleep[-1]
         session: Session = worker.session    # type: ignore[assignment]
         start = time.perf_counter_ns()
-        row = session.rows(0, rows)
+        row, rows = (session.row(0), 1) if rows is None else (session.rows(0, rows), rows)
         fill(row)
         middle = time.perf_counter_ns()
         try:

@@ -81,7 +81,7 @@ class Ladder:
         """Never: which variant answers is decided in the queue."""
         return False
 
-    def run_now(self, fill: Fill, read: Read, rows: int) -> tuple[Any, tuple[int, int, int, int]]:
+    def run_now(self, fill: Fill, read: Read, rows: int | None = None) -> tuple[Any, tuple[int, int, int, int]]:
         """Not to be called, see `ready_now`."""
         raise AssertionError("a ladder is never ready now")
 

@@ -20,3 +20,39 @@ async def test_an_engine_finds_other_stations_or_says_that_there_are_none() -> N
     found = Engine("asset", {}, pool, lambda job, name: alone if (job, name) == ("recommend", "corner") else None)
     assert found.station("recommend", "corner") is alone and found.roles == ()
     pool.close()
+
+
+async def test_a_cheap_idle_model_runs_on_the_spot_and_sees_one_row() -> None:
+    pool, ran = Pool(1), []
+
+    class Cheap:
+        ready_now = True
+        session = NullSession()
+
+        def run_now(self, fill, read, rows=None):
+            ran.append(rows)
+            fill("row")
+            return read("row"), (0, 0, 0, 0)
+
+        async def call(self, fill, read, **how):
+            ran.append(how)
+            return "queued"
+
+    engine = Engine(None, {"backbone": Cheap()}, pool)
+    filled = []
+    assert await engine.infer("backbone", filled.append, lambda row: row + " read") == "row read"
+    assert await engine.infer("backbone", filled.append, str, timeout_us=5) == "queued", "a deadline is for the queue to keep"
+    assert ran == [None, {"timeout_us": 5, "priority": 0}] and filled == ["row"]
+    pool.close()
+
+
+class NullSession:
+    """As much of a session as the engine asks for."""
+
+    inputs = outputs = ()
+    capacity = 1
+
+    def row(self, i): ...
+    def rows(self, i, n): ...
+    def run(self, n): ...
+    def close(self): ...

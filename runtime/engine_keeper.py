@@ -28,6 +28,7 @@ from .loading import Opened, open_bundle
 
 log = logging.getLogger("aisle.engines")
 LOOK_S = 0.5                 # between looks whether something is due
+MISTAKE_S = 3600.0
 UNUSABLE_S = 60.0            # before a folder that could not be used is tried again
 MEMORY_SHARE = 0.5           # of the machine's, for a builder, where nothing is said
 
@@ -119,8 +120,10 @@ class EngineKeeper:
         """The bundle on this engine, its canary answered. BuildError says why not."""
         try:
             return open_bundle(cycle.wish.bundle, self.device, self.state, every=cycle.every, engine=(cycle.wish, held))
-        except (AisleError, ValueError, OSError, MemoryError) as error:
-            raise BuildError(str(error) or type(error).__name__) from error
+        except BuildError:
+            raise
+        except Exception as error:
+            raise BuildError(sentence_of(error)) from error
 
     # ---- following, on the event loop
 
@@ -195,8 +198,13 @@ class EngineKeeper:
             return advance(cycle, self.cache(), lambda held: self._checked(cycle, held), limits=limits_of(self.settings))
         except (OSError, BundleError) as error:
             cycle.reason = f"the engines' folder cannot be used: {error}"
-            cycle.retry_at = time.monotonic() + UNUSABLE_S
+        except Exception as error:  # a mistake of ours must not end what the fallback serves
+            log.exception("the engine of '%s' was given up for an hour", cycle.wish.bundle.name)
+            cycle.abandon(f"{type(error).__name__}: {error}; this is a mistake of Aisle's, its log has more")
+            cycle.retry_at = time.monotonic() + MISTAKE_S
             return None
+        cycle.retry_at = time.monotonic() + UNUSABLE_S
+        return None
 
     def _checked(self, cycle: Cycle, held: Held) -> Opened:
         return checked(cycle.wish, self.device, lambda: self._open_on(cycle, held))
@@ -213,15 +221,22 @@ class EngineKeeper:
 def checked(wish: Wish, device: DeviceProfile, opening: Callable[[], Opened]) -> Opened:
     """What `opening` opened, once it has answered as the model's own file does. BuildError where it does not."""
     truth = truth_of(wish, device)      # before the engine is opened: both at once may not fit the memory
-    opened = opening()
+    opened: Opened | None = None
     try:
+        opened = opening()
         worst = max(compare(session, truth) for session in opened.sessions)
-    except AisleError as error:
-        opened.close()
-        raise BuildError(error.sentence) from error
-    except BaseException:
-        opened.close()
-        raise
+    except BaseException as error:
+        if opened is not None:
+            opened.close()
+        if isinstance(error, BuildError) or not isinstance(error, Exception):
+            raise
+        raise BuildError(sentence_of(error)) from error      # whatever a library raises
     log.info("engine of '%s' differs from its model by %.3g of an output's largest value; %g is allowed", wish.bundle.name,
              worst, truth.tolerance)
     return opened
+
+
+def sentence_of(error: Exception) -> str:
+    """What went wrong, also where only a library knows."""
+    ours = isinstance(error, (AisleError, BundleError))
+    return str(error) if ours else f"the engine cannot be used: {type(error).__name__}: {error}"

@@ -7,14 +7,16 @@ Nothing here or in the files beside it uses what TensorRT 11 dropped (precision 
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ...edge_devices.probe import probe
+from ...edge_devices.probe import probe, read
 from ...models.bundle import Bundle, BundleError
 from ..engines import BuildError
 from ..engines.key import Platform
@@ -33,7 +35,8 @@ def missing(library: str = "tensorrt") -> str | None:
                 "brings it, make the virtual environment with --system-site-packages")
     if find_spec("pycuda") is None:
         return "TensorRT is installed, but pycuda is not: pip install 'aisle[gpu]'"
-    if not probe().nvidia_driver:
+    machine = probe()
+    if not machine.nvidia_driver and "NVIDIA" not in machine.model:      # a Jetson's driver is part of its kernel
         return "TensorRT is installed, but no NVIDIA driver is loaded (no /proc/driver/nvidia/version); install the driver"
     return None
 
@@ -59,9 +62,16 @@ def driver() -> Any:
 def platform(library: str = "tensorrt") -> Platform:
     """What engines built here are bound to. BuildError where library, driver or device do not answer."""
     cuda, device = driver().versions
-    words = probe().nvidia_driver.split()
-    number = next((word for word in words if word[:1].isdigit() and "." in word), "")
-    return Platform(library, str(load(library).__version__), cuda, number, device)
+    return Platform(library, str(load(library).__version__), cuda, driver_version(), device)
+
+
+def driver_version(root: Path = Path("/")) -> str:
+    """NVIDIA's number of the driver: "580.95.05", on a Jetson the release of its kernel, "R36 4.3"; empty where none says."""
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", probe(root).nvidia_driver)
+    if found:
+        return found[0]
+    tegra = re.search(r"# (R\d+) \(release\), REVISION: ([\d.]+)", read(root / "etc/nv_tegra_release"))
+    return f"{tegra[1]} {tegra[2]}" if tegra else ""
 
 
 def refuses(bundle: Bundle) -> str | None:

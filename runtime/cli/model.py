@@ -8,6 +8,7 @@ from importlib import import_module
 COMMANDS = {
     "quantize": ("aisle.runtime.cli.model_quantize", "make the INT8 version of a bundle, calibrated with pictures"),
     "check": ("aisle.runtime.cli.model_check", "load every variant: canary, latency and memory on this machine"),
+    "compile": ("aisle.runtime.cli.model_compile", "build the engine of a bundle now, so that a server starts on it"),
     "example": ("aisle.runtime.cli.model_example", "make a small classifier of drawn textures, with pictures to calibrate it"),
 }
 

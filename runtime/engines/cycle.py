@@ -69,6 +69,10 @@ class Cycle:
         assert to in MOVES[self.stage], f"{self.stage} -> {to}"
         self.stage, self.reason, self.part, self.doing, self.pid = to, reason, 0.0, "", 0
 
+    def abandon(self, reason: str) -> None:
+        """From wherever it is to where it is tried again; for what no table foresees."""
+        self.stage, self.reason, self.pid = Stage.FAILED, reason, 0
+
     def tell(self, part: float, doing: str) -> None:
         """Progress; a builder that counts anew in each phase never goes back."""
         self.part, self.doing = max(self.part, part), doing

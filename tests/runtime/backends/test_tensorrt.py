@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -293,15 +294,27 @@ def test_models_that_cannot_have_an_engine_are_told_apart(spec, said):
     assert library.refuses(Bundle("m", "1", "model", Path(), (fine,), (fine,))) is None
 
 
-@pytest.mark.parametrize(("there", "driver", "said"), [
-    ((), "", "TensorRT is not installed"), (("tensorrt",), "", "pycuda is not"),
-    (("tensorrt", "pycuda"), "", "no NVIDIA driver is loaded"), (("tensorrt", "pycuda"), "NVRM 580", None),
+@pytest.mark.parametrize(("there", "driver", "model", "said"), [
+    ((), "", "", "TensorRT is not installed"), (("tensorrt",), "", "", "pycuda is not"),
+    (("tensorrt", "pycuda"), "", "AMD EPYC", "no NVIDIA driver is loaded"), (("tensorrt", "pycuda"), "NVRM 580", "", None),
+    (("tensorrt", "pycuda"), "", "NVIDIA Jetson Orin Nano", None),
 ])
-def test_what_is_missing_is_one_sentence(monkeypatch, there, driver, said):
+def test_what_is_missing_is_one_sentence(monkeypatch, there, driver, model, said):
     monkeypatch.setattr(library, "find_spec", lambda name: name in there or None)
-    monkeypatch.setattr(library, "probe", lambda: type("M", (), {"nvidia_driver": driver}))
+    monkeypatch.setattr(library, "probe", lambda: SimpleNamespace(nvidia_driver=driver, model=model))
     found = library.missing()
     assert (found is None) if said is None else (said in found and "\n" not in found)
+
+
+@pytest.mark.parametrize(("file", "text", "number"), [
+    ("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23", "580.95.05"),
+    ("etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64", "R36 4.3"),
+    ("etc/hostname", "kiosk", ""),
+])
+def test_the_drivers_number_is_read_from_where_each_kind_of_machine_has_it(tmp_path, file, text, number):
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(text + "\n")
+    assert library.driver_version(tmp_path) == number
 
 
 def test_a_library_that_does_not_load_is_a_sentence(monkeypatch, tmp_path):

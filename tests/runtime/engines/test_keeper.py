@@ -165,6 +165,15 @@ async def test_a_truncated_engine_is_noticed_at_the_start_and_rebuilt(start, bun
     assert orders.builds() == ["well", "well"] and await answers(app)
 
 
+async def test_a_mistake_of_ours_does_not_end_what_the_fallback_serves(start, bundle, orders, monkeypatch):
+    from aisle.runtime import engine_keeper
+    monkeypatch.setattr(engine_keeper, "truth_of", lambda *_: {}["planted"])
+    app = await start()
+    served = await until(app, Stage.FAILED)
+    assert "KeyError: 'planted'; this is a mistake of Aisle's" in served.cycle.reason
+    assert await answers(app) and not app.context.stopping.is_set()
+
+
 async def test_a_folder_that_cannot_be_used_leaves_the_fallback_serving_with_a_sentence(start, bundle, orders, tmp_path):
     (tmp_path / "file").write_text("")
     app = await start(path=str(tmp_path / "file" / "engines"))

@@ -12,6 +12,7 @@ from ..report import Options, Row
 SECTIONS = {
     "exact": "aisle.bench.routes.exact:run",
     "roads": "aisle.bench.routes.roads:run",
+    "engines": "aisle.bench.routes.engines:run",
     "indoors": "aisle.bench.routes.indoors:run",
     "served": "aisle.bench.routes.served:run",
     "tours": "aisle.bench.routes.tours:run",

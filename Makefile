@@ -58,6 +58,11 @@ gpu-check: setup
 check-tensorrt: setup
 	$(PY) -m pytest -q -rs tests/runtime/backends/check_tensorrt.py
 
+# Without a GPU: builds pycuda from its source into build/pycuda (80 s of a core, once) and runs kernels/_cuda.py and every
+# CUDA kernel through it, over a stand-in for libcuda that executes on the host.
+check-pycuda: setup
+	$(PY) tests/kernels/check_pycuda.py build/pycuda
+
 lint: setup
 	.venv/bin/ruff check .
 	cd .venv/typing && ../bin/mypy --config-file $(CURDIR)/pyproject.toml aisle

@@ -7,9 +7,10 @@ through a `Driver`, so that a test can put one there that runs the same source o
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from importlib import import_module, util
 from pathlib import Path
@@ -71,6 +72,7 @@ class PycudaDriver:
     def __init__(self) -> None:
         self._cuda = import_module("pycuda.driver")
         self._lost: str | None = None
+        self._modules: dict[str, Any] = {}
         self._functions: dict[tuple[str, str, str], Any] = {}
         self._threads = threading.local()
         self._streams: list[Any] = []      # kept: one dropped as its thread ends has no context to be destroyed in
@@ -135,8 +137,13 @@ class PycudaDriver:
     def allocate(self, size: int) -> tuple[int, object]:
         """See Driver."""
         with self._current(f"allocating {size} bytes"):
-            owner = self._cuda.mem_alloc(max(1, size))
-            return int(owner), owner
+            allocation = self._cuda.mem_alloc(max(1, size))
+        return int(allocation), Owner(self, allocation)
+
+    def free(self, allocation: Any) -> None:
+        """Give memory back, in whatever thread this is. A context that is lost took it along; the next call says so."""
+        with suppress(CudaError), self._current("freeing memory"):
+            allocation.free()
 
     def upload(self, address: int, values: np.ndarray) -> None:
         """See Driver."""
@@ -205,13 +212,30 @@ class PycudaDriver:
     def _function(self, package: str, kernel: str, layout: str) -> Any:
         key = package, kernel, layout
         if key not in self._functions:
+            # A function of its own for each layout: preparing one again would change it for those that hold it.
+            self._functions[key] = self._module(package).get_function(kernel).prepare(layout)
+        return self._functions[key]
+
+    def _module(self, package: str) -> Any:
+        """An op's kernels, loaded (and compiled, where they are PTX) once."""
+        if package not in self._modules:
             path = fatbin(package)
             if not path.exists():
                 raise CudaError(f"{path.parent.name}/{path.name} is not built here: put nvcc on the PATH or set CUDA_HOME "
                                 "and run `make setup`, or give the op arrays in host memory", sticky=False)
-            # A function of its own for each layout: preparing one again would change it for those that hold it.
-            self._functions[key] = self._cuda.module_from_file(str(path)).get_function(kernel).prepare(layout)
-        return self._functions[key]
+            self._modules[package] = self._cuda.module_from_file(str(path))
+        return self._modules[package]
+
+
+class Owner:
+    """Frees an allocation when it is dropped: pycuda itself does so only in the thread that made the context."""
+
+    def __init__(self, driver: PycudaDriver, allocation: Any) -> None:
+        self._driver, self._allocation = driver, allocation
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._driver.free(self._allocation)
 
 
 class DeviceArray:

@@ -151,6 +151,8 @@ API cuCtxPopCurrent_v2(void** context) {
     contexts.pop_back();
     return FINE;
 }
+API cuCtxAttach(void** context, unsigned) { return contexts.empty() ? INVALID_CONTEXT : (*context = contexts.back(), FINE); }
+API cuCtxDetach(void*) { return FINE; }
 API cuCtxGetDevice(int* device) { return contexts.empty() ? INVALID_CONTEXT : (*device = 0, FINE); }
 API cuCtxSynchronize() { ENTER_WITH_CONTEXT return drain_all(); }
 

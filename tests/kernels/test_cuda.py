@@ -9,11 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aisle.kernels import _cuda, smooth
+from aisle.kernels import _cuda, overlay, smooth
 
 
 class Error(Exception):
     pass
+
+
+class Allocation(int):
+    """An address that can be freed, in a thread that holds the context."""
+
+    fake: "FakeDriver"
+
+    def free(self) -> None:
+        self.fake.did("free", int(self))
+        del self.fake.memory[int(self)]
 
 
 class FakeDriver(ModuleType):
@@ -30,6 +40,7 @@ class FakeDriver(ModuleType):
             name=lambda: "a card", compute_capability=lambda: (9, 0),
             retain_primary_context=lambda: SimpleNamespace(push=lambda: self.enter(1)))
         self.memory: dict[int, np.ndarray] = {}
+        self.allocated = 0
 
     def enter(self, step: int) -> None:
         self.depth.value = getattr(self.depth, "value", 0) + step
@@ -48,10 +59,13 @@ class FakeDriver(ModuleType):
         self.did("stream")
         return SimpleNamespace(synchronize=lambda: self.did("wait"), number=len(self.calls))
 
-    def mem_alloc(self, size: int) -> int:
+    def mem_alloc(self, size: int) -> Allocation:
         self.did("alloc", size)
-        self.memory[4096 * (len(self.memory) + 1)] = np.zeros(size, np.uint8)
-        return 4096 * len(self.memory)
+        self.allocated += 1
+        made = Allocation(4096 * self.allocated)
+        made.fake = self
+        self.memory[int(made)] = np.zeros(size, np.uint8)
+        return made
 
     def memcpy_htod_async(self, address: int, values: np.ndarray, stream: Any) -> None:
         self.did("htod", values.nbytes)
@@ -101,7 +115,8 @@ def test_a_launch_covers_every_element_and_a_module_is_loaded_once(fake: FakeDri
     _, name, layout, grid, block, _, arguments = launches[0]
     assert (name, layout, grid, block) == ("smooth", "PiiP", (3, 1, 1), (256, 1, 1))
     assert arguments == (one.address, 9, 65, two.address)
-    assert sum(call[0] == "module" for call in fake.calls) == 1
+    overlay(_cuda.DeviceArray((4, 4, 3), np.uint8), one, 0, 1, out=_cuda.DeviceArray((4, 4, 3), np.uint8))
+    assert sum(call[0] == "module" for call in fake.calls) == 1, "another kernel of the op is in the same module"
 
 
 def test_each_thread_has_its_stream_and_leaves_no_context_behind(fake: FakeDriver) -> None:
@@ -114,6 +129,27 @@ def test_each_thread_has_its_stream_and_leaves_no_context_behind(fake: FakeDrive
     other.start()
     other.join()
     assert len({call[5] for call in fake.calls if call[0] == "launch"}) == 2
+
+
+def test_memory_is_freed_in_whatever_thread_drops_it(fake: FakeDriver) -> None:
+    kept = [_cuda.DeviceArray((4,), np.float32)]
+    _cuda.DeviceArray((4,), np.float32)
+    assert len(fake.memory) == 1
+    view = [kept[0].reshape(2, 2)]
+    kept.clear()
+    assert len(fake.memory) == 1, "a view holds it too"
+    thread = threading.Thread(target=view.clear)
+    thread.start()
+    thread.join()
+    assert not fake.memory and fake.calls[-1][0] == "free"
+
+
+def test_memory_of_a_lost_context_is_not_given_back(fake: FakeDriver) -> None:
+    there = [_cuda.DeviceArray((16,), np.float32)]
+    fake.failing |= dict.fromkeys(("free", "synchronize"), "an illegal memory access was encountered")
+    there.clear()
+    with pytest.raises(_cuda.CudaError, match="ILLEGAL_ADDRESS"):
+        _cuda.DeviceArray((16,), np.float32)
 
 
 def test_an_error_that_passes_is_named_and_explained(fake: FakeDriver) -> None:

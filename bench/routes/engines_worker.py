@@ -42,8 +42,8 @@ def valhalla() -> Way:
     settings["mjolnir"]["concurrency"] = 1
     path = FOLDER / "valhalla.json"
     path.write_text(json.dumps(settings))
-    subprocess.run([str(Path(sys.executable).parent / "valhalla_build_tiles"), "-c", str(path), str(FILE)], check=True,
-                   capture_output=True)
+    tool = Path(library.__file__ or "").parent / "bin" / "valhalla_build_tiles"
+    subprocess.run([str(tool), "-c", str(path), str(FILE)], check=True, capture_output=True)
     actor = library.Actor(str(path))
 
     def way(a: float, b: float, c: float, d: float) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from aisle.edge_devices.profile import DeviceProfile
 from aisle.models.bundle import TensorSpec
+from aisle.runtime import app as app_module
 from aisle.runtime.app import App
 from aisle.runtime.config import Config, EnginesConfig, RepositoryConfig, ServerConfig
 from aisle.runtime.engines import cycle as cycles
@@ -30,7 +31,7 @@ X = {"x": np.array([[1, 2, 3, 4]], np.float32)}
 async def start(tmp_path, orders, monkeypatch):
     """Starts servers in this process, one after another, over one model folder and one folder of engines."""
     apps = []
-    monkeypatch.setattr(App, "_device", staticmethod(lambda config: DEVICE))
+    monkeypatch.setattr(app_module, "choose_device", lambda config: (DEVICE, []))
 
     async def one(**engines):
         if apps:
@@ -272,17 +273,18 @@ async def test_switched_off_the_server_builds_nothing(start, bundle, orders):
 SERVER = """
 import sys
 from aisle.edge_devices.profile import DeviceProfile
-from aisle.runtime.app import App, run
+from aisle.runtime import app
 from aisle.runtime.backends import BACKENDS, TAKES
 from aisle.runtime.config import Config, EnginesConfig, HealthConfig, RepositoryConfig, ServerConfig
 from aisle.runtime.engines import BUILDERS
 BACKENDS["fake"], BUILDERS["fake"] = "fake_backend:FakeBackend", "fake_engines:FakeBuilder"
 TAKES["fake"] = ("fake", "onnx")
-App._device = staticmethod(lambda config: DeviceProfile("test", backends=("fake", "onnx"), precisions=("fp32",), threads=1))
+device = DeviceProfile("test", backends=("fake", "onnx"), precisions=("fp32",), threads=1)
+app.choose_device = lambda config: (device, [])
 models, engines = sys.argv[1:]
 config = Config(server=ServerConfig(port=0, drain_s=1), engines=EnginesConfig(path=engines),
                 repository=RepositoryConfig(path=models, poll_s=0), health=HealthConfig(canary_every_s=0.4))
-sys.exit(run(config, lambda app: print(app.address, flush=True)))
+sys.exit(app.run(config, lambda app: print(app.address, flush=True)))
 """
 
 

@@ -6,7 +6,7 @@ from ._op import Choice, choices
 from .diff import diff, find_shift
 from .heatmap import heatmap, overlay, regions, smooth, top_mean
 from .kcenter import kcenter
-from .knn import knn, within
+from .knn import Bank, knn, within
 from .letterbox import Placement, letterbox, placement, warp
 from .mahalanobis import mahalanobis
 from .nms import nms
@@ -15,7 +15,7 @@ from .topk import topk, weighed
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "kcenter", "knn",
-    "letterbox", "mahalanobis", "nearest_piece", "nms", "overlay", "placement", "regions", "shortest_path", "smooth", "tint",
-    "top_mean", "topk", "warp", "warp_grid", "weighed", "within",
+    "Bank", "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "kcenter",
+    "knn", "letterbox", "mahalanobis", "nearest_piece", "nms", "overlay", "placement", "regions", "shortest_path", "smooth",
+    "tint", "top_mean", "topk", "warp", "warp_grid", "weighed", "within",
 ]

@@ -3,8 +3,12 @@
 // An op defines CODES_BODY, the file of its loops, which is compiled here once per instruction set, in its namespace.
 // Nothing overflows up to CODES_DEPTH values a code: a distance without its query term is below 81,409 a value.
 #pragma once
+#include "columns.h"
 #include "cpu.h"
 #include <stdlib.h>
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 // gcc 12 says these of its own AVX-512 header.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -12,63 +16,72 @@
 #define CODES_DEPTH 16384
 #define CODES_BLOCK 64   // codes of a block: four times sixteen lanes, groups 64 lanes apart
 
-static inline int codes_groups(int d, int level) { return level >= 4 ? (d + 3) / 4 : (d + 1) / 2; }
+// What codes can be laid out for: 0 base, 1 the dot products of aarch64, 2 AVX2, 4 AVX-512 with VNNI.
+static inline int codes_level(void) { return aisle_dot_products() ? 1 : aisle_level(); }
+static inline int codes_has(int level) { return level == 0 || level == codes_level() || (level == 2 && codes_level() == 4); }
+static inline const char* codes_name(int level) {
+    return level == 4 ? "avx512-vnni" : level == 2 ? "avx2" : level == 1 ? "neon-dotprod" : AISLE_BASE;
+}
+static inline long codes_groups(int d, int level) { return level == 4 || level == 1 ? (d + 3) / 4 : (d + 1) / 2; }
 
 namespace base {
 enum { PER_GROUP = 2, QUERIES = 2, TILES = 1, PAD = 0 };
-#if AISLE_X86
-struct Lanes { __m128i v[4]; };
-static inline Lanes none() { return {{_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()}}; }
-static inline Lanes load(const void* p) {
-    const __m128i* m = (const __m128i*)p;
-    return {{_mm_loadu_si128(m), _mm_loadu_si128(m + 1), _mm_loadu_si128(m + 2), _mm_loadu_si128(m + 3)}};
-}
-static inline void store(void* p, Lanes a) { for (int i = 0; i < 4; i++) _mm_storeu_si128((__m128i*)p + i, a.v[i]); }
-static inline Lanes every(uint32_t x) { const __m128i v = _mm_set1_epi32((int)x); return {{v, v, v, v}}; }
+#include "codes_lanes.h"
 static inline void add_products(Lanes& sum, Lanes q, Lanes b) {
-    for (int i = 0; i < 4; i++) sum.v[i] = _mm_add_epi32(sum.v[i], _mm_madd_epi16(q.v[i], b.v[i]));
-}
-static inline Lanes least(Lanes a, Lanes b) {
     for (int i = 0; i < 4; i++) {
-        const __m128i more = _mm_cmpgt_epi32(a.v[i], b.v[i]);
-        a.v[i] = _mm_or_si128(_mm_and_si128(more, b.v[i]), _mm_andnot_si128(more, a.v[i]));
-    }
-    return a;
-}
-static inline Lanes plus(Lanes a, Lanes b) { for (int i = 0; i < 4; i++) a.v[i] = _mm_add_epi32(a.v[i], b.v[i]); return a; }
-static inline Lanes without_twice(Lanes term, Lanes sum) {
-    for (int i = 0; i < 4; i++) term.v[i] = _mm_sub_epi32(term.v[i], _mm_slli_epi32(sum.v[i], 1));
-    return term;
-}
+#if AISLE_X86
+        sum.v[i] += (Four)_mm_madd_epi16((__m128i)q.v[i], (__m128i)b.v[i]);
+#elif defined(__aarch64__)
+        const int16x8_t x = (int16x8_t)q.v[i], y = (int16x8_t)b.v[i];
+        sum.v[i] += (Four)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
 #else
-struct Lanes { int32_t v[16]; };
-static inline Lanes none() { return {}; }
-static inline Lanes load(const void* p) { Lanes a; memcpy(&a, p, 64); return a; }
-static inline void store(void* p, Lanes a) { memcpy(p, &a, 64); }
-static inline Lanes every(uint32_t x) { Lanes a; for (int i = 0; i < 16; i++) a.v[i] = (int32_t)x; return a; }
-static inline void add_products(Lanes& sum, Lanes q, Lanes b) {
-    for (int i = 0; i < 16; i++) sum.v[i] += (int16_t)q.v[i] * (int16_t)b.v[i] + (q.v[i] >> 16) * (b.v[i] >> 16);
-}
-static inline Lanes least(Lanes a, Lanes b) { for (int i = 0; i < 16; i++) a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i]; return a; }
-static inline Lanes plus(Lanes a, Lanes b) { for (int i = 0; i < 16; i++) a.v[i] += b.v[i]; return a; }
-static inline Lanes without_twice(Lanes term, Lanes sum) { for (int i = 0; i < 16; i++) term.v[i] -= 2 * sum.v[i]; return term; }
+        for (int k = 0; k < 4; k++) sum.v[i][k] += (int16_t)q.v[i][k] * (int16_t)b.v[i][k] + (q.v[i][k] >> 16) * (b.v[i][k] >> 16);
 #endif
-static inline uint32_t at_most(Lanes a, int32_t bound) {
-    int32_t values[16];
-    uint32_t mask = 0;
-    store(values, a);
-    for (int i = 0; i < 16; i++) mask |= (uint32_t)(values[i] <= bound) << i;
-    return mask;
+    }
 }
 #include "codes_pairs.h"
 #include CODES_BODY
 }
 
+#if defined(__aarch64__)
+#pragma GCC push_options
+#pragma GCC target("arch=armv8.2-a+dotprod")
+namespace dot {
+// Four values a group, signed by signed: as they lie.
+enum { PER_GROUP = 4, QUERIES = 6, TILES = 1, PAD = 0 };
+#include "codes_lanes.h"
+static inline void add_products(Lanes& sum, Lanes q, Lanes b) {
+    for (int i = 0; i < 4; i++) sum.v[i] = (Four)vdotq_s32((int32x4_t)sum.v[i], (int8x16_t)q.v[i], (int8x16_t)b.v[i]);
+}
+static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
+    int32_t term = 0;
+    for (int i = 0; i < d; i++) term += q[i] * q[i];
+    for (int g = 0; g < d / 4; g++) memcpy(groups + g * stride, q + 4 * g, 4);
+    if (d & 3) groups[d / 4 * stride] = 0, memcpy(groups + d / 4 * stride, q + (d & ~3), d & 3);
+    return term;
+}
+static void lay_codes(const int8_t* const* codes, int d, uint32_t* to, long stride, int32_t* terms) {
+    alignas(64) int8_t rows[16][64];
+    for (int k = 0; k < 16; k++) terms[k] = 0;
+    for (int at = 0; at < d; at += 64) {
+        const int left = d - at < 64 ? d - at : 64;
+        for (int k = 0; k < 16; k++) {
+            memset(rows[k], 0, 64), memcpy(rows[k], codes[k] + at, left);
+            for (int i = 0; i < 64; i++) terms[k] += rows[k][i] * rows[k][i];
+        }
+        columns_of(rows, 16, (left + 3) / 4, to + at / 4 * stride, stride);
+    }
+}
+#include CODES_BODY
+}
+#pragma GCC pop_options
+#endif
+
 #if AISLE_X86
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt")
 namespace avx2 {
-enum { PER_GROUP = 2, QUERIES = 3, TILES = 1, PAD = 0 };
+enum { PER_GROUP = 2, QUERIES = 4, TILES = 1, PAD = 0 };
 struct Lanes { __m256i a, b; };
 static inline Lanes none() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 static inline Lanes load(const void* p) { return {_mm256_loadu_si256((const __m256i*)p), _mm256_loadu_si256((const __m256i*)p + 1)}; }
@@ -78,15 +91,14 @@ static inline void add_products(Lanes& sum, Lanes q, Lanes b) {
     sum = {_mm256_add_epi32(sum.a, _mm256_madd_epi16(q.a, b.a)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(q.b, b.b))};
 }
 static inline Lanes least(Lanes x, Lanes y) { return {_mm256_min_epi32(x.a, y.a), _mm256_min_epi32(x.b, y.b)}; }
+static inline Lanes most(Lanes x, Lanes y) { return {_mm256_max_epi32(x.a, y.a), _mm256_max_epi32(x.b, y.b)}; }
 static inline Lanes plus(Lanes x, Lanes y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
 static inline Lanes without_twice(Lanes t, Lanes s) {
     return {_mm256_sub_epi32(t.a, _mm256_slli_epi32(s.a, 1)), _mm256_sub_epi32(t.b, _mm256_slli_epi32(s.b, 1))};
 }
-static inline uint32_t at_most(Lanes x, int32_t bound) {
+static inline bool any_above(Lanes x, int32_t bound) {
     const __m256i most = _mm256_set1_epi32(bound);
-    const uint32_t low = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(x.a, most)));
-    const uint32_t high = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(x.b, most)));
-    return ~(low | high << 8) & 0xFFFF;
+    return _mm256_movemask_epi8(_mm256_or_si256(_mm256_cmpgt_epi32(x.a, most), _mm256_cmpgt_epi32(x.b, most))) != 0;
 }
 #include "codes_pairs.h"
 #include CODES_BODY
@@ -107,9 +119,10 @@ static inline Lanes every(uint32_t x) { return _mm512_set1_epi32((int)x); }
 // As text, because gcc 12 copies and spills the sums of the intrinsic when there are more than a dozen.
 static inline void add_products(Lanes& sum, Lanes q, Lanes b) { __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(b), "v"(q)); }
 static inline Lanes least(Lanes x, Lanes y) { return _mm512_min_epi32(x, y); }
+static inline Lanes most(Lanes x, Lanes y) { return _mm512_max_epi32(x, y); }
 static inline Lanes plus(Lanes x, Lanes y) { return _mm512_add_epi32(x, y); }
 static inline Lanes without_twice(Lanes t, Lanes s) { return _mm512_sub_epi32(t, _mm512_slli_epi32(s, 1)); }
-static inline uint32_t at_most(Lanes x, int32_t bound) { return _mm512_cmple_epi32_mask(x, _mm512_set1_epi32(bound)); }
+static inline bool any_above(Lanes x, int32_t bound) { return _mm512_cmpgt_epi32_mask(x, _mm512_set1_epi32(bound)) != 0; }
 
 static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
     int32_t term = 0;

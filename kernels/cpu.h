@@ -10,6 +10,16 @@
 #else
 #define AISLE_X86 0
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+// What every CPU of the kind has: SSE2 or NEON.
+#if defined(__aarch64__)
+#define AISLE_BASE "neon"
+#else
+#define AISLE_BASE "base"
+#endif
 
 #define AISLE_JOIN_(a, b) a##b
 #define AISLE_JOIN(a, b) AISLE_JOIN_(a, b)
@@ -22,6 +32,15 @@ static inline int aisle_level(void) {
     const int wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
     return avx2 && wide && __builtin_cpu_supports("avx512vnni") ? 4 : avx2 ? 2 : 0;
+#else
+    return 0;
+#endif
+}
+
+// Whether this aarch64 multiplies and adds four pairs of int8 an instruction (SDOT). Its kernel is asked: HWCAP_ASIMDDP.
+static inline int aisle_dot_products(void) {
+#if defined(__aarch64__) && defined(__linux__)
+    return (getauxval(AT_HWCAP) >> 20 & 1) != 0;
 #else
     return 0;
 #endif

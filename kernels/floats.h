@@ -4,6 +4,9 @@
 #include "cpu.h"
 #include "half.h"
 #include <stdlib.h>
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 // gcc 12 says these of its own AVX-512 header.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -16,7 +19,11 @@ typedef float V __attribute__((vector_size(16)));
 typedef int32_t VI __attribute__((vector_size(16)));
 FLOATS_INLINE V load(const float* p) { V v; memcpy(&v, p, sizeof v); return v; }
 FLOATS_INLINE V load(const uint16_t* p) { return V{from_half(p[0]), from_half(p[1]), from_half(p[2]), from_half(p[3])}; }
+#if defined(__aarch64__)
+FLOATS_INLINE V times_plus(V a, V b, V c) { return (V)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
 FLOATS_INLINE V times_plus(V a, V b, V c) { return a * b + c; }
+#endif
 FLOATS_INLINE float sum_of(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 #include FLOATS_BODY
 }

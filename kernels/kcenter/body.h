@@ -29,7 +29,7 @@ static long take_centre(const Space* s, long n, int d, const int8_t* centre, int
             const Lanes now = plus(without_twice(load(s->terms + at + 16 * t), sums[t]), start);
             const Lanes far = least(load(s->far + at + 16 * t), now);
             store(s->far + at + 16 * t, far);
-            if (__builtin_expect(at_most(far, most) == 0xFFFF, 1)) continue;
+            if (__builtin_expect(!any_above(far, most), 1)) continue;
             for (int k = 0; k < 16; k++)
                 if (s->far[at + 16 * t + k] > most) most = s->far[at + 16 * t + k], where = at + 16 * t + k;
         }

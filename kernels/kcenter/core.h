@@ -19,6 +19,8 @@ static inline Passes passes_for(int level) {
 #if AISLE_X86
     if (level >= 4) return {vnni::lay_all, vnni::take_centre};
     if (level >= 2) return {avx2::lay_all, avx2::take_centre};
+#elif defined(__aarch64__)
+    if (level >= 1) return {dot::lay_all, dot::take_centre};
 #endif
     return {base::lay_all, base::take_centre};
 }

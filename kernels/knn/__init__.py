@@ -8,31 +8,30 @@ import numpy as np
 
 from .. import _check
 from .._op import Op
+from .bank import MAX_DEPTH, Bank
 
 # Absolute and relative: int8 codes give the same bits everywhere, float32 sums run in another order.
 TOLERANCE = {"knn": (0.0, 2e-6), "within": (0.0, 0.0)}
-MAX_DEPTH = 16_384     # of int8 codes, so that no sum leaves 32 bits
-BANKS = ("int8", "float32", "float16")
+BANKS = {"b": "int8", "f": "float32", "e": "float16"}    # by dtype.char
 _knn = Op(__package__, "knn")
 _within = Op(__package__, "within")
 
 
-def _bank(query: np.ndarray, bank: np.ndarray, radius: int | None, skip: np.ndarray | None) -> tuple[np.ndarray, int]:
-    """What both functions ask of their arguments; gives `skip` as an array and the radius as a number."""
-    kind = str(bank.dtype) if _check.is_array(bank) and str(bank.dtype) in BANKS else "int8"
-    _check.array(query, "query", "int8" if kind == "int8" else "float32", ("h", "w", "d"))
-    h, w, d = query.shape
-    _check.array(bank, "bank", kind, ("n", "h", "w", d) if radius is None else ("n", h, w, d))
+def _codes(query: np.ndarray, bank: np.ndarray | Bank, radius: int | None, skip: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """The bank's codes and the radius as a number, both checked, and what both functions ask of the others."""
+    codes = bank.codes if isinstance(bank, Bank) else bank
+    kind = BANKS.get(codes.dtype.char, "int8") if _check.is_array(codes) else "int8"
+    h, w, d = _check.array(query, "query", "int8" if kind == "int8" else "float32", ("h", "w", "d")).shape
+    _check.array(codes, "bank", kind, ("n", "h", "w", d) if radius is None else ("n", h, w, d))
     most = MAX_DEPTH if kind == "int8" else 1 << 20
     if d > most:
         raise ValueError(f"expected at most {most} values a cell, got {d} - at `query`")
-    reach = -1 if radius is None else int(_check.number(radius, "radius", 0, 1 << 20))
-    if skip is not None and np.all(_check.host(_check.array(skip, "skip", "uint8", (len(bank),)))):
-        raise ValueError(f"expected a part that is not skipped, got all {len(bank)} skipped - at `skip`")
-    return np.zeros(len(bank), np.uint8) if skip is None else skip, reach
+    if skip is not None and _check.host(_check.array(skip, "skip", "uint8", (len(codes),))).all():
+        raise ValueError(f"expected a part that is not skipped, got all {len(codes)} skipped - at `skip`")
+    return codes, -1 if radius is None else int(_check.number(radius, "radius", 0, 1 << 20))
 
 
-def knn(query: np.ndarray, bank: np.ndarray, *, out: np.ndarray, radius: int | None,
+def knn(query: np.ndarray, bank: np.ndarray | Bank, *, out: np.ndarray, radius: int | None,
         skip: np.ndarray | None = None) -> None:
     """Write the least squared distances of each query cell to the bank's cells nearby.
 
@@ -41,17 +40,20 @@ def knn(query: np.ndarray, bank: np.ndarray, *, out: np.ndarray, radius: int | N
     infinite. `out` (h, w) takes the nearest, (h, w, k) the k nearest, nearest first; where the bank has fewer, the
     type's greatest value (inf). With `radius` r the cells within r rows and r columns of the same place are compared.
     With `radius` None every cell of the bank is, and its grid may have any size: (n, bh, bw, d). `skip` uint8 (n,)
-    leaves out the parts where it is not 0 (leave-one-out); one part must remain. ValueError says what does not fit.
+    leaves out the parts where it is not 0 (leave-one-out); one part must remain. A bank that is searched often is given
+    as a `Bank` of the array. ValueError says what does not fit.
     """
-    used, reach = _bank(query, bank, radius, skip)
+    codes, reach = _codes(query, bank, radius, skip)
     deep = _check.is_array(out) and out.ndim == 3
-    kind = "int32" if bank.dtype == np.int8 else "float32"
+    kind = "int32" if codes.dtype.char == "b" else "float32"
     _check.array(out, "out", kind, (*query.shape[:2], "k") if deep else query.shape[:2], writable=True)
-    _check.apart(out, "out", query=query, bank=bank, skip=skip)
-    _knn(query, bank, used, reach, out if deep else out.reshape(*out.shape, 1))
+    _check.apart(out, "out", query=query, bank=codes, skip=skip)
+    form = bank.form(radius, out.shape[2] if deep else 1, skip) if isinstance(bank, Bank) else bank
+    used = np.zeros(len(codes), np.uint8) if skip is None else skip
+    _knn(query, form, used, reach, out if deep else out.reshape(*out.shape, 1))
 
 
-def within(query: np.ndarray, bank: np.ndarray, *, bound: float, out: np.ndarray, radius: int | None,
+def within(query: np.ndarray, bank: np.ndarray | Bank, *, bound: float, out: np.ndarray, radius: int | None,
            skip: np.ndarray | None = None) -> None:
     """Write 1 where the nearest cell of the bank lies within `bound` (squared distance, included), else 0.
 
@@ -59,14 +61,16 @@ def within(query: np.ndarray, bank: np.ndarray, *, bound: float, out: np.ndarray
     `knn` and a comparison give; a cell is done once one neighbour within the bound is found, so that a good part costs
     a small share of the full search. ValueError says what does not fit.
     """
-    used, reach = _bank(query, bank, radius, skip)
+    codes, reach = _codes(query, bank, radius, skip)
     _check.array(out, "out", "uint8", query.shape[:2], writable=True)
-    _check.apart(out, "out", query=query, bank=bank, skip=skip)
-    whole = bank.dtype == np.int8
+    _check.apart(out, "out", query=query, bank=codes, skip=skip)
+    whole = codes.dtype.char == "b"
     most = _check.number(bound, "bound", 0, (1 << 31) - 1 if whole else 3.4e38)
     if whole and most != int(most):
         raise ValueError(f"expected a whole number for int8 codes, got {bound!r} - at `bound`")
-    _within(query, bank, used, reach, int(most) if whole else float(most), out)
+    form = bank.form(radius, 1, skip) if isinstance(bank, Bank) else bank
+    used = np.zeros(len(codes), np.uint8) if skip is None else skip
+    _within(query, form, used, reach, int(most) if whole else float(most), out)
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:
@@ -95,4 +99,4 @@ def cases(rng: np.random.Generator) -> Iterator[dict]:
     yield case(codes(24, 32, 64), codes(30, 24, 32, 64), 1)
 
 
-__all__ = ["BANKS", "MAX_DEPTH", "TOLERANCE", "cases", "knn", "within"]
+__all__ = ["BANKS", "MAX_DEPTH", "TOLERANCE", "Bank", "cases", "knn", "within"]

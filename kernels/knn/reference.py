@@ -41,3 +41,7 @@ def within(query: np.ndarray, bank: np.ndarray, skip: np.ndarray, radius: int, b
     far = np.empty((*query.shape[:2], 1), np.int32 if bank.dtype == np.int8 else np.float32)
     knn(query, bank, skip, radius, far)
     out[:] = far[..., 0] <= far.dtype.type(bound)
+
+
+def lay(bank: np.ndarray, near: int) -> None:
+    """Nothing: this version reads codes as they lie."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...kernels import Bank
 from .recipe import CODES
 from .score import codes, nearest, whitened
 
@@ -86,6 +87,7 @@ def left_out(fit: Fit, features: np.ndarray) -> Iterator[Measure]:
     """
     n = len(features)
     scaled = (features - fit.offset) / fit.scale
+    bank = Bank(fit.bank, radius=fit.radius) if fit.method == "neighbour" and fit.radius >= 0 else fit.bank
     for part in range(n):
         if fit.method == "gauss":
             mean, whiten = _moments(np.delete(scaled, part, axis=0))
@@ -94,4 +96,4 @@ def left_out(fit: Fit, features: np.ndarray) -> Iterator[Measure]:
             skip = np.zeros(n, np.uint8)
             skip[part] = 1
             yield lambda x, s=skip: nearest(  # type: ignore[misc]
-                codes(x, fit.offset, fit.scale, fit.projection), fit.bank, fit.radius, s)
+                codes(x, fit.offset, fit.scale, fit.projection), bank, fit.radius, s)

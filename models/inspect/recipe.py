@@ -5,12 +5,14 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from ...kernels import Bank
 from ..bundle import Bundle, BundleError
 from .features import CELL, DEPTH
 from .register import small_size
@@ -76,6 +78,11 @@ class Recipe:
         """Rows and columns of cells."""
         return self.work[0] // CELL, self.work[1] // CELL
 
+    @cached_property
+    def laid(self) -> Bank:
+        """The bank as this machine searches it, for neighbour: laid out once, never stored."""
+        return Bank(self.bank, radius=None if self.radius < 0 else self.radius)
+
 
 _ARRAY_NAMES = ("reference", "offset", "scale", "projection", "bank", "mean", "whiten")
 
@@ -118,6 +125,8 @@ def load(bundle: Bundle) -> Recipe:
                           f"{numbers['size'][0]}, got {'none' if picture is None else picture.shape}; teach it again")
     recipe = Recipe(name=bundle.name, version=bundle.version, picture=picture, **numbers, **arrays)
     _check_shapes(recipe)
+    if recipe.method == "neighbour":
+        _ = recipe.laid     # now, not while a picture waits
     return recipe
 
 

@@ -9,7 +9,7 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from ...kernels import knn, letterbox, regions, smooth, top_mean
+from ...kernels import Bank, knn, letterbox, regions, smooth, top_mean
 from .features import CELL, describe, even_light, gather
 from .recipe import CODES, Recipe
 from .register import Registration, back, move, register, small, still
@@ -104,7 +104,7 @@ def codes(features: np.ndarray, offset: np.ndarray, scale: np.ndarray, projectio
     return flat.astype(np.int8).reshape(*features.shape[:-1], CODES)
 
 
-def nearest(query: np.ndarray, bank: np.ndarray, radius: int, skip: np.ndarray | None = None) -> np.ndarray:
+def nearest(query: np.ndarray, bank: np.ndarray | Bank, radius: int, skip: np.ndarray | None = None) -> np.ndarray:
     """Distance of each cell's code to the nearest code of the bank nearby: float32 (gh, gw)."""
     squared = np.empty(query.shape[:2], np.int32)
     knn(query, bank, out=squared, radius=None if radius < 0 else radius, skip=skip)
@@ -122,7 +122,7 @@ def distance(features: np.ndarray, recipe: Recipe) -> np.ndarray:
     if recipe.method == "gauss":
         far = whitened((features - recipe.offset) / recipe.scale, recipe.mean, recipe.whiten)
     else:
-        far = nearest(codes(features, recipe.offset, recipe.scale, recipe.projection), recipe.bank, recipe.radius)
+        far = nearest(codes(features, recipe.offset, recipe.scale, recipe.projection), recipe.laid, recipe.radius)
     return far / np.float32(recipe.unit)
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from aisle.kernels.knn import MAX_DEPTH, knn, reference, within
+from aisle.kernels._op import Op
+from aisle.kernels.knn import MAX_DEPTH, Bank, knn, reference, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,11 @@ def test_every_instruction_set_finds_the_same_codes(seed: int, n: int, h: int, w
             got = np.full((h, w, deep), 77, np.int32)
             fast.knn(query, bank, skip, radius, got, level)
             np.testing.assert_array_equal(got, want[..., :deep], f"level {level}")
+        # Nearby the parts that are skipped are in it; of the whole bank they are left out before.
+        laid = fast.lay(bank if radius >= 0 else bank[skip == 0], int(radius >= 0), level)
+        got = np.full((h, w, 1), 77, np.int32)
+        fast.knn(query, laid, skip if radius >= 0 else np.zeros(laid.shape[0], np.uint8), radius, got)
+        np.testing.assert_array_equal(got, want[..., :1], f"laid out for level {level}")
 
 
 @settings(deadline=None, max_examples=80)
@@ -48,10 +54,13 @@ def test_the_early_verdict_is_that_of_the_full_search(seed: int, n: int, h: int,
         for level in fast.levels():
             fast.within(query, bank, skip, radius, bound, out, level)
             np.testing.assert_array_equal(out, far <= bound, f"level {level}, bound {bound}")
+            if radius >= 0 or not skip.any():
+                fast.within(query, fast.lay(bank, int(radius >= 0), level), skip, radius, bound, out)
+                np.testing.assert_array_equal(out, far <= bound, f"laid out for level {level}, bound {bound}")
 
 
 @settings(deadline=None, max_examples=60)
-@given(SEED, st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 70), st.integers(-1, 2),
+@given(SEED, st.integers(1, 3), st.integers(1, 9), st.integers(1, 19), st.integers(1, 300), st.integers(-1, 2),
        st.integers(1, 4), st.booleans())
 def test_banks_of_floats_and_halves(seed: int, n: int, h: int, w: int, d: int, radius: int, k: int, half: bool) -> None:
     """Small whole numbers, whose sums are exact in any order."""
@@ -103,6 +112,52 @@ def test_the_deepest_and_most_distant_codes_do_not_overflow() -> None:
                 out = np.empty((1, 2, 1), np.int32)
                 fast.knn(query, bank, np.zeros(1, np.uint8), radius, out, level)
                 assert (out == (value - other) ** 2 * MAX_DEPTH).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEED, st.integers(1, 4), SIDE, SIDE, st.sampled_from([None, 0, 1, 2]), st.integers(1, 3))
+def test_a_bank_laid_out_once_answers_as_the_array_does(seed: int, n: int, h: int, w: int, radius: int | None, k: int) -> None:
+    query, codes, skip = drawn(seed, n, h, w, 64, 128)
+    bank = Bank(codes, radius=radius)
+    for left_out in (None, skip):
+        want, got = np.empty((h, w, k), np.int32), np.empty((h, w, k), np.int32)
+        knn(query, codes, out=want, radius=radius, skip=left_out)
+        knn(query, bank, out=got, radius=radius, skip=left_out)
+        np.testing.assert_array_equal(got, want)
+        near, verdict = np.empty((h, w), np.int32), np.empty((h, w), np.uint8)
+        knn(query, bank, out=near, radius=radius, skip=left_out)
+        np.testing.assert_array_equal(near, want[..., 0])
+        within(query, bank, bound=int(near.max()) - 1, out=verdict, radius=radius, skip=left_out)
+        np.testing.assert_array_equal(verdict, near < near.max())
+
+
+def test_a_bank_needs_no_compiled_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, codes, _ = drawn(5, 2, 4, 6, 20, 128)
+    want, got = np.empty((4, 6), np.int32), np.empty((4, 6), np.int32)
+    knn(query, codes, out=want, radius=1)
+    for op in ("knn", "knn.lay"):
+        monkeypatch.setattr(Op.table[op], "_run", Op.table[op].variants()["reference"])
+    bank = Bank(codes, radius=1)
+    assert bank.laid is None and bank.nbytes == codes.nbytes
+    knn(query, bank, out=got, radius=1)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_a_bank_that_does_not_fit_is_a_sentence() -> None:
+    codes, out = np.zeros((1, 2, 3, 4), np.int8), np.zeros((2, 3), np.int32)
+    for wrong in (None, [1], codes.astype(np.float32), codes[0], codes[:, :0], codes[..., ::2]):
+        with pytest.raises(ValueError, match=r"expected .* got .* - at `codes`"):
+            Bank(wrong, radius=1)   # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"expected at most {MAX_DEPTH} values a cell"):
+        Bank(np.zeros((1, 1, 1, MAX_DEPTH + 1), np.int8), radius=None)
+    with pytest.raises(ValueError, match=r"expected a search of the whole bank, .* got 1 - at `radius`"):
+        knn(codes[0], Bank(codes, radius=None), out=out, radius=1)
+    with pytest.raises(ValueError, match=r"expected a search of cells nearby, .* got None - at `radius`"):
+        within(codes[0], Bank(codes, radius=0), bound=1, out=out.astype(np.uint8), radius=None)
+    with pytest.raises(ValueError, match=r"call kernels\.knn"):
+        fast.knn(codes[0], fast.lay(codes, 1), np.zeros(1, np.uint8), -1, out[..., None])
+    with pytest.raises(ValueError, match=r"call kernels\.knn"):
+        fast.knn(codes[0], fast.lay(codes, 1), np.zeros(1, np.uint8), 1, np.zeros((2, 3, 2), np.int32))
 
 
 @pytest.mark.parametrize(("changed", "place"), [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from aisle.models.bundle import BundleError
 from aisle.models.inspect.recipe import ARRAYS, REFERENCE, load, params
+from aisle.models.inspect.score import nearest
 from aisle.models.inspect.teach import teach
 
 
@@ -33,6 +34,15 @@ def test_all_numbers_come_back(bundle):
     recipe = load(bundle)
     assert params(recipe).items() <= bundle.params.items()
     assert recipe.grid == (recipe.work[0] // 8, recipe.work[1] // 8) and recipe.picture.shape == (120, 160, 3)
+
+
+def test_the_bank_is_laid_out_when_it_is_loaded_and_never_stored(bundle):
+    recipe = load(bundle)
+    assert recipe.method == "neighbour" and "laid" in vars(recipe)
+    with np.load(bundle.path(ARRAYS)) as stored:
+        assert "laid" not in stored and stored["bank"].shape == recipe.bank.shape
+    query = np.ascontiguousarray(recipe.bank[1][::-1])
+    np.testing.assert_array_equal(nearest(query, recipe.laid, recipe.radius), nearest(query, recipe.bank, recipe.radius))
 
 
 @pytest.mark.parametrize("key, value", [

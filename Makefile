@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 PY := .venv/bin/python
 ENGINE ?= cpu
 
-.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize gpu-check check-tensorrt
+.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize gpu-check check-tensorrt check-pycuda
 setup: .venv/.ready
 
 # Changes when AISLE_CUDA does, so that the CUDA kernels are built again then.

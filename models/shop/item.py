@@ -75,10 +75,13 @@ def make_item(table: Any) -> Item:
 
 def plain_item(item: Item) -> dict[str, Any]:
     """An item as `make_item` takes it, without what is at its default."""
-    made = {name: getattr(item, name) for name in FIELDS[:-1]}
-    made = {name: value for name, value in made.items() if value not in ("", None, 0.0, False) or name == "id"}
-    return made | ({"attributes": {k: list(v) if isinstance(v, tuple) else v for k, v in item.attributes.items()}}
-                   if item.attributes else {})
+    made: dict[str, Any] = {"id": item.id, "title": item.title}
+    made |= {name: value for name in ("text", "category", "brand", "image") if (value := getattr(item, name))}
+    made |= {name: value for name in ("price", "stock") if (value := getattr(item, name)) is not None}     # 0 says something
+    made |= {name: value for name in ("margin", "blocked") if (value := getattr(item, name))}
+    if item.attributes:
+        made["attributes"] = {name: list(v) if isinstance(v, tuple) else v for name, v in item.attributes.items()}
+    return made
 
 
 def identifier(value: Any) -> str:

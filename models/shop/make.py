@@ -19,8 +19,9 @@ FILE = "catalogue.jsonl"
 
 
 def make_shop(items: Sequence[Item], folder: Path, name: str, version: str = "1", fit: Path | None = None,
-              privacy: Mapping[str, Any] | None = None) -> Bundle:
+              privacy: Mapping[str, Any] | None = None, currency: str = "") -> Bundle:
     """Write the bundle into `folder` (made if needed). `fit` is the folder of a recommender's version; its files are copied.
+    `currency` of the prices, such as "CNY", for questions that name one.
 
     BundleError where `fit` is none.
     """
@@ -35,6 +36,7 @@ def make_shop(items: Sequence[Item], folder: Path, name: str, version: str = "1"
         made = replace(fitted, name=name, version=version, root=folder)
     write_catalogue(items, folder / FILE)
     params = {**made.params, "catalogue": FILE} | ({"privacy": dict(privacy)} if privacy else {})
+    params |= {"currency": currency} if currency else {}
     made = replace(made, params=params, sha256={**made.sha256, FILE: digest(folder / FILE)})
     write_bundle_toml(made, folder)
     return made

@@ -186,16 +186,24 @@ class PycudaDriver:
         return int(self._stream().handle)
 
     def pinned(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
-        """A host array that the device reaches: its copies are asynchronous, and `mapped` gives its address there."""
-        flags = self._cuda.host_alloc_flags
-        with self._current(f"pinning {math.prod(shape) * np.dtype(dtype).itemsize} bytes"):
-            array: np.ndarray = self._cuda.pagelocked_empty(tuple(shape), dtype, mem_flags=flags.DEVICEMAP | flags.PORTABLE)
-            return array
+        """Zeros that the device reaches: copies of them are asynchronous, and `mapped` gives their address there."""
+        size, flags = math.prod(shape) * np.dtype(dtype).itemsize, self._cuda.host_alloc_flags
+        with self._current(f"pinning {size} bytes"):
+            held = self._cuda.pagelocked_zeros((max(1, size),), np.uint8, mem_flags=flags.DEVICEMAP | flags.PORTABLE)
+        return np.asarray(Pinned(self, held))[:size].view(dtype).reshape(shape)
+
+    def unpin(self, held: Any) -> None:
+        """Give pinned memory back, in whatever thread this is."""
+        with suppress(CudaError), self._current("freeing pinned memory"):
+            held.base.free()
 
     def mapped(self, array: np.ndarray) -> int:
         """The address by which the device reaches a `pinned` array without a copy."""
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
         with self._current("mapping host memory"):
-            return int(array.base.get_device_pointer())    # type: ignore[union-attr]
+            return int(base.held.base.get_device_pointer()) + array.ctypes.data - int(base.held.ctypes.data)
 
     def upload_later(self, address: int, values: np.ndarray) -> None:
         """Start a copy to the device on this thread's stream; inside `current`. `values` stay as they are until `wait`."""
@@ -238,6 +246,18 @@ class Owner:
             self._driver.free(self._allocation)
 
 
+class Pinned:
+    """Pinned memory as NumPy takes it; freed when the last array upon it is dropped."""
+
+    def __init__(self, driver: PycudaDriver, held: np.ndarray) -> None:
+        self._driver, self.held = driver, held
+        self.__array_interface__ = held.__array_interface__
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self._driver.unpin(self.held)
+
+
 class DeviceArray:
     """A C-contiguous array in the device's memory, its contents undefined at first; give it to an op as `out` and inputs."""
 
@@ -254,7 +274,8 @@ class DeviceArray:
         """A view of memory that `owner` keeps: a row of an engine's input."""
         made = cls.__new__(cls)
         made.shape, made.dtype, made.ndim = tuple(int(n) for n in shape), np.dtype(dtype), len(shape)
-        made.nbytes = math.prod(made.shape) * made.dtype.itemsize
+        made.size = math.prod(made.shape)
+        made.nbytes = made.size * made.dtype.itemsize
         made.address, made._owner = address, owner
         return made
 

@@ -93,6 +93,7 @@ def run(folder: Path) -> None:
     ran = {package for package, _, _ in driver._functions}
     assert {package.rpartition(".")[2] for package in ran} == set(gpu.packages()), ran
     in_threads()
+    sessions()
     mistakes()
     print(f"{len(gpu.packages())} packages, {len(driver._functions)} kernels, threads and mistakes: as they must be "
           "(a stand-in on the host: no GPU was used)")
@@ -130,6 +131,13 @@ def in_threads(count: int = 4) -> None:
         want = np.empty_like(map)
         smooth(map, out=want)
         np.testing.assert_array_equal(found[number], want)
+
+
+def sessions() -> None:
+    """Engines: their rows are pinned, and kernels fill them on the device."""
+    sys.path.insert(0, str(ROOT / "tests" / "runtime" / "backends"))
+    import session_over_pycuda
+    session_over_pycuda.run(free_bytes)
 
 
 def mistakes() -> None:

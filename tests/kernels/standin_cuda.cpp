@@ -194,11 +194,21 @@ API cuMemFree_v2(Address at) {
     blocks.erase(found);
     return lost;
 }
+// Pinned memory is an allocation that the host may touch too; here that is any.
+API cuMemHostAlloc(void** at, size_t size, unsigned) { return cuMemAlloc_v2((Address*)at, size); }
+API cuMemFreeHost(void* at) { return cuMemFree_v2((Address)at); }
+API cuMemHostGetDevicePointer_v2(Address* there, void* at, unsigned) {
+    ENTER_WITH_CONTEXT
+    return owned((Address)at, 1) ? (*there = (Address)at, FINE) : INVALID_VALUE;
+}
 API cuMemGetInfo_v2(size_t* free, size_t* total) { return *total = ROOM, *free = ROOM - used, FINE; }
 
 API cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t size, void* stream) {
     ENTER_WITH_CONTEXT
     if (!owned(to, size)) return INVALID_VALUE;
+    if (owned((Address)from, size))      // pinned memory is read when the stream comes to it: too late for who changed it
+        return later(stream, [=] { return owned(to, size) && owned((Address)from, size)
+                                              ? (memcpy((void*)to, from, size), FINE) : ILLEGAL_ADDRESS; });
     const std::string taken((const char*)from, size);    // pageable memory is staged before the call returns
     return later(stream, [=] { return owned(to, size) ? (memcpy((void*)to, taken.data(), size), FINE) : ILLEGAL_ADDRESS; });
 }

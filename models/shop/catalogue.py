@@ -210,7 +210,7 @@ class Catalogue:
                     if row is not None:
                         draft.remove(row)
             self._publish(draft, max(self.snapshot.version, mine[-1]["version"]))
-        if self._records > COMPACT or len(mine) < len(records):
+        if self._records > COMPACT:
             self._compact(self._journal)
 
     def _compact(self, journal: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from ...models.shop.taste import Taste
 from ...models.shop.together import Together
 from ..errors import Invalid
 from ..journal_lines import Lines
+from . import choose, search
 from .recommend_answer import answer, past_of
 from .recommend_asks import (
     Ask,
@@ -44,6 +46,7 @@ INPUTS = (
     TensorSpec("HIDE", "bytes", (None,), optional=True),
 )
 OUTPUTS = (TensorSpec("IDS", "bytes", (None,)), TensorSpec("SCORES", "float32", (None,)), TensorSpec("VERSION", "int64", (1,)))
+OLDER = 3                  # journals of older files of a catalogue that are kept
 AT_ONCE = 200_000          # items up to which an answer takes less than a way to another thread and back is worth
 
 
@@ -55,6 +58,9 @@ class Engine(Protocol):
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles that have a model."""
+
+    def station(self, job: str, name: str = "") -> Any:
+        """The engine of another station of this server."""
 
     async def infer(self, role: str, fill: Callable[[Any], None], read: Callable[[Any], Any]) -> Any:
         """Run one row of a model."""
@@ -88,7 +94,8 @@ class Asset:
     taste: Taste | None
     privacy: Privacy
     writer: Writer
-    masks: Masks = field(default_factory=Masks)
+    search: search.Searcher
+    masks: Masks
     together: Together = field(default_factory=Together)
     _bias: tuple[tuple[int, float], np.ndarray] | None = None
 
@@ -118,15 +125,28 @@ def load(bundle: Bundle) -> Asset:
             catalogue = Catalogue.read(bundle.path(str(named)))
     except ShopError as error:
         raise BundleError(str(error)) from None
-    return Asset(bundle.name, catalogue, None if fitted is None else Taste(fitted, catalogue),
-                 Privacy.of(bundle.params.get("privacy", {})), Writer(catalogue))
+    taste, masks = None if fitted is None else Taste(fitted, catalogue), Masks()
+    return Asset(bundle.name, catalogue, taste, Privacy.of(bundle.params.get("privacy", {})), Writer(catalogue),
+                 search.join(bundle, catalogue, masks, taste), masks)
 
 
 def restore(asset: Asset, state: Path) -> None:
     """Take up the changes of this catalogue that the folder `state` keeps, and keep later ones there; open the visits."""
     shop = state / "shop"
-    asset.catalogue.keep_in(Lines(shop / f"{asset.name}-{asset.catalogue.ident}.changes"))
+    mine = shop / f"{asset.name}-{asset.catalogue.ident}.changes"
+    asset.catalogue.keep_in(Lines(mine))
+    clean(shop, asset.name, mine)
     asset.privacy.keep_in(shop / f"{asset.name}.visits")
+    search.restore(asset.search, state, asset.name)
+
+
+def clean(shop: Path, name: str, mine: Path) -> None:
+    """Remove what was told of older files of this catalogue, but for the last few."""
+    own = re.compile(re.escape(name) + r"-[0-9a-f]{16}\.changes")
+    others = sorted((p for p in shop.iterdir() if own.fullmatch(p.name) and p != mine), key=lambda p: p.stat().st_mtime)
+    for path in others[:-OLDER] if len(others) > OLDER else ():
+        path.unlink(missing_ok=True)
+        path.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def canary(asset: Asset) -> None:
@@ -138,8 +158,12 @@ def canary(asset: Asset) -> None:
         raise ValueError(f"shop {asset.name!r} has an item whose vector is not finite; fit it again")
 
 
-async def run(request: Request, engine: Engine) -> Verdict:
+async def run(request: Request | search.Request | choose.Request, engine: Engine) -> Verdict | search.Verdict | choose.Verdict:
     """Answer one question. Invalid, NotFound, TooLarge, Busy or Failed with a sentence."""
+    if isinstance(request, search.Request):
+        return await search.run(request, engine, engine.asset.search)
+    if isinstance(request, choose.Request):
+        return await choose.run(request, engine, engine.asset.search)
     start, asset, ask = perf_counter(), engine.asset, request.ask
     stages: dict[str, float] = {}
     found: Found
@@ -237,3 +261,8 @@ def to_tensors(verdict: Verdict) -> dict[str, np.ndarray]:
     ids = [found.snapshot.items[one.row].id.encode() for one in found.shown]
     return {"IDS": np.array(ids, object), "SCORES": np.array([one.score for one in found.shown], np.float32),
             "VERSION": np.array([found.snapshot.version], np.int64)}
+
+
+def notes(asset: Asset) -> list[str]:
+    """What somebody who looks at the server's health should know."""
+    return search.notes(asset.search)

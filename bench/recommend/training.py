@@ -35,15 +35,19 @@ def trainer(quick: bool) -> tuple[str, str]:
         return "", "PyTorch is not installed, and a quick run makes no environment for it; install aisle[train]"
     print("making .bench-envs/train with PyTorch", file=sys.stderr)
     try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(FOLDER)], check=True, capture_output=True, timeout=INSTALL_S)
-        for last, torch in enumerate(TORCH, 1 - len(TORCH)):
-            words = [str(python), "-m", "pip", "install", "-q", torch, "numpy>=2"]
-            if subprocess.run(words, check=not last, capture_output=True, timeout=INSTALL_S).returncode == 0:
-                break
+        _call(sys.executable, "-m", "venv", "--clear", str(FOLDER))
+        try:
+            _call(str(python), "-m", "pip", "install", "-q", TORCH[0], "numpy>=2")
+        except subprocess.CalledProcessError:
+            _call(str(python), "-m", "pip", "install", "-q", TORCH[1], "numpy>=2")
     except (subprocess.SubprocessError, OSError) as error:
         return "", f"PyTorch could not be installed here ({type(error).__name__}); install aisle[train]"
     (FOLDER / ".ready").touch()
     return str(python), ""
+
+
+def _call(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True, timeout=INSTALL_S)
 
 
 def run(python: str, data: Interactions, job: Mapping[str, Any], folder: Path, text: str, bundle: Path | None = None) -> dict:

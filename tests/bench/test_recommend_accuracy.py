@@ -44,7 +44,7 @@ def test_data_is_found_whatever_it_is_called(folder: Path, capsys: pytest.Captur
 def test_a_quick_run_takes_some_users_and_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "QUICK_EVENTS", 1500)
     (one,) = data_sets(folder, True)
-    assert one.name.endswith("sample") and "QUICK" in one.made and len(one.data.user) < 2200
+    assert one.name.endswith("sample") and "QUICK" in one.made and len(one.data.users) < 580
 
 
 def test_rows_without_pytorch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,14 +42,17 @@ class Floor:
 
     # ---- places
 
-    def nearest(self, lat: float, lon: float, limit_m: float = 5.0) -> int | None:
-        """The nearest free cell to y, x in metres within the limit, or None; ValueError for NaN or infinity."""
+    def nearest(self, lat: float, lon: float, limit_m: float = 5.0, *, plain: bool = False) -> int | None:
+        """The nearest free cell to y, x in metres within the limit, or None; ValueError for NaN or infinity.
+
+        With `plain` as the map has it, whatever is closed now.
+        """
         if not (np.isfinite(lat) and np.isfinite(lon)):
             raise ValueError(f"expected finite coordinates, got ({lat}, {lon})")
         row, column = (lat - self.origin[1]) / self.resolution_m + 0.5, (lon - self.origin[0]) / self.resolution_m + 0.5
         reach = limit_m / self.resolution_m + 1
         r0, c0 = max(int(row - reach), 0), max(int(column - reach), 0)
-        near = self._now[1][r0:max(int(row + reach) + 2, 0), c0:max(int(column + reach) + 2, 0)]
+        near = (self.cells if plain else self._now[1])[r0:max(int(row + reach) + 2, 0), c0:max(int(column + reach) + 2, 0)]
         rows, columns = np.nonzero(near == FREE)
         away = np.hypot(rows + r0 - row, columns + c0 - column)
         if not len(away) or away.min() * self.resolution_m > limit_m:

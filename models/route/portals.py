@@ -35,10 +35,11 @@ class Leg:
 
 @dataclass(frozen=True)
 class Crossing:
-    """A way over several maps, with what its portals and legs cost together."""
+    """A way over several maps, with what its portals and legs cost together, and the portals in the order they are passed."""
 
     cost_ms: int
     legs: tuple[Leg, ...]
+    portals: tuple[str, ...] = ()
 
 
 def route_across(maps: Mapping[str, Any], portals: Sequence[Portal], source: Point, target: Point) -> Crossing | None:
@@ -111,4 +112,4 @@ def _legs(maps: Mapping[str, Any], points: Sequence[Point], cost: int, steps: li
             return None
         legs.append(Leg(points[a][0], way, portal))
         portal = ""
-    return Crossing(cost, tuple(legs))
+    return Crossing(cost, tuple(legs), tuple(name for _, _, name in steps if name))

@@ -15,15 +15,15 @@ from typing import Any
 from ..errors import AisleError, Invalid
 
 NUMBER = re.compile(r"-?[0-9.]+(?:e-?[0-9]+)?")
-ENDS = (".osm.pbf", ".osm.gz", ".osm.bz2", ".pbf", ".osm", ".map", ".yaml", ".yml", ".csv")
+ENDS = (".osm.pbf", ".osm.gz", ".osm.bz2", ".pbf", ".osm", ".map", ".yaml", ".yml", ".csv", ".toml")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Options of `aisle map build` and `aisle map route`."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     build_ = commands.add_parser("build", help="build a map from a file", description="Build a map bundle from a file: "
-                                 "OpenStreetMap (.osm.pbf, .osm, .gz, .bz2), a MovingAI grid (.map), a ROS map.yaml, or "
-                                 "edges (.csv).")
+                                 "OpenStreetMap (.osm.pbf, .osm, .gz, .bz2), a MovingAI grid (.map), a ROS map.yaml, "
+                                 "edges (.csv), or portals between maps (.toml).")
     build_.add_argument("file", type=Path, help="the file to read")
     build_.add_argument("--profile", default="sidewalk-robot", metavar="P",
                         help="vehicle: sidewalk-robot, cargo-bike, van, or a TOML file (default: %(default)s)")
@@ -177,7 +177,10 @@ def route(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if bundle.role != "map":
         raise BundleError(f"{versions[-1]} is a bundle with role {bundle.role!r}, not a map")
     ask = AskRoute(where(args.start, "start"), where(args.goal, "goal"), shape=args.geometry, guide=True)
-    told = answer(workload.work(workload.Request((ask,)), workload.load(bundle)))
+    asset = workload.load(bundle)
+    if not isinstance(asset, workload.Asset):
+        raise Invalid(f"{args.name!r} is a site of several maps; start `aisle serve --models {args.models}` and ask it there")
+    told = answer(workload.work(workload.Request((ask,)), asset))
     return told, route_text(told)
 
 

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ...models.route.site import Site
 from ..errors import Invalid, TooLarge
 from ..served import Served
 from ..workloads import route_asks as asks
 from ..workloads.route import Request, Verdict
 from ..workloads.route_changes import CLOSE, NEVER, OPEN, SPEED, Change, due_in
+from ..workloads.route_site import AskAcross
 from ..workloads.route_tours import AskReplan, AskTour
 from . import Codec, Decode, Payload
 from .fields import Fields, alone, short
-from .route_places import limit, place_of, where
-from .route_told import BINARY, about, packed, told
+from .route_places import limit, mapped, place_of, where
+from .route_told import BINARY, about, about_site, packed, told
 from .route_tours import ask_replan, ask_tour
 
-Asked = asks.Ask | AskTour | AskReplan
+Asked = asks.Ask | AskTour | AskReplan | AskAcross
 SHAPES = ("geojson", "polyline", "none")
 MAX_BATCH = 10_000
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -96,15 +98,22 @@ def moment(fields: Fields, name: str) -> float | None:
     return seconds
 
 
-def ask_route(fields: Fields) -> asks.Ask:
-    """{"from", "to"} and how to tell it."""
+def ask_route(fields: Fields) -> Asked:
+    """{"from", "to"} and how to tell it; on a site both name their map."""
+    (source_map, source), (target_map, target) = mapped(fields, "from"), mapped(fields, "to")
     made = asks.AskRoute(
-        place_of(fields, "from"), place_of(fields, "to"),
+        source, target,
         fields.whole("alternatives", 0, 0, 10) + 1, fields.choice("geometry", SHAPES, "geojson"), fields.flag("instructions"),
         moment(fields, "arrive_by"), moment(fields, "depart_at"), limit(fields))
     if made.arrive_by is not None and made.depart_at is not None:
         raise Invalid(f"{fields.at('arrive_by')} and depart_at: expected at most one of them")
-    return made
+    if source_map is None and target_map is None:
+        return made
+    if source_map is None or target_map is None:
+        raise Invalid(f"{fields.at('from' if source_map is None else 'to')}.map is missing: expected the map of both places")
+    if made.count > 1:
+        raise Invalid(f"{fields.at('alternatives')}: there are none from map to map; ask the maps themselves")
+    return AskAcross(source_map, target_map, made)
 
 
 def ask_table(fields: Fields) -> asks.Ask:
@@ -225,8 +234,9 @@ def nothing(asked: Request) -> bytes:
 
 
 def told_of(served: Served) -> dict[str, Any]:
-    """What people want to know of a map."""
-    return about(served.engine.asset.live, served.bundle)
+    """What people want to know of a map, or of a site."""
+    asset = served.engine.asset
+    return about_site(asset) if isinstance(asset, Site) else about(asset.live, served.bundle)
 
 
 def light(verdict: Verdict) -> bool:

@@ -22,6 +22,15 @@ def where(value: Any, place: str) -> Where:
     return found
 
 
+def mapped(fields: Fields, name: str) -> tuple[str | None, Where]:
+    """The place in a field, and the map that it says it is on (None: it says nothing)."""
+    value = fields.raw(name, expected="a place")
+    if not isinstance(value, dict) or "map" not in value:
+        return None, where(value, fields.at(name))
+    inner = Fields({"map": value["map"]}, fields.at(name))
+    return inner.text("map"), where({k: v for k, v in value.items() if k != "map"}, fields.at(name))
+
+
 def place_of(fields: Fields, name: str) -> Where:
     """The place in a field."""
     return where(fields.raw(name, expected="a place"), fields.at(name))

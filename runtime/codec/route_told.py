@@ -6,6 +6,7 @@ import datetime
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from ...models.route import guide
 from ...models.route.floor_map import FloorFace, FloorMap
 from ...models.route.network import INF, Network
 from ...models.route.router import Alternative, Place, Reach, Route
+from ...models.route.site import Site
 from ..workloads import route_asks as asks
 from ..workloads.route_answer import Map
+from ..workloads.route_asks import Where
 from ..workloads.route_changes import NEVER, Change
 from ..workloads.route_live import LiveMap
+from ..workloads.route_site import FoundAcross, FoundAcrossPairs
 from ..workloads.route_tours import FoundTour
 from .route_floor import area, told_floor, told_steps
 from .route_lines import areas, cells_of, geojson_line, lines, polyline
@@ -28,7 +32,7 @@ BINARY = "application/octet-stream"
 DIGITS = {"wgs84": 6, "plane": 2}      # 0.1 m and 1 cm
 
 
-def told(found: asks.Found | FoundTour, live: LiveMap) -> dict[str, Any]:
+def told(found: asks.Found | FoundTour | FoundAcross | FoundAcrossPairs, live: LiveMap) -> dict[str, Any]:
     """One answer."""
     return HOW[type(found)](found, live)
 
@@ -48,11 +52,15 @@ def told_way(way: Alternative, ask: asks.AskRoute, router: Map) -> dict[str, Any
     made |= {"nodes": route.nodes.tolist()} if isinstance(router, FloorMap) else {"edges": route.edges.tolist()}
     if ask.count > 1:
         made |= {"stretch": round(way.stretch, 4), "shared": round(way.shared, 4)}
+    steps = {"instructions": instructions(route, router)} if ask.guide else {}
+    return made | told_times(ask, route.cost_ms) | shape(route, ask.shape, router) | steps
+
+
+def told_times(ask: asks.AskRoute, cost_ms: int) -> dict[str, str]:
+    """The other end of the trip, where one was given."""
     if ask.arrive_by is not None:
-        made["depart_at"] = clock(ask.arrive_by - route.cost_ms / 1000)
-    if ask.depart_at is not None:
-        made["arrive_at"] = clock(ask.depart_at + route.cost_ms / 1000)
-    return made | shape(route, ask.shape, router) | ({"instructions": instructions(route, router)} if ask.guide else {})
+        return {"depart_at": clock(ask.arrive_by - cost_ms / 1000)}
+    return {} if ask.depart_at is None else {"arrive_at": clock(ask.depart_at + cost_ms / 1000)}
 
 
 def clock(seconds: float) -> str:
@@ -185,10 +193,22 @@ def told_refused(found: asks.Refused, live: LiveMap) -> dict[str, Any]:
     return {"error": found.sentence, "code": found.code}
 
 
+def told_across(found: FoundAcross, live: LiveMap) -> dict[str, Any]:
+    """A way over several maps: its legs in turn, each as a way of its map and with the portal that leads to it."""
+    crossing, how = found.crossing, found.ask.how
+    plain = replace(how, arrive_by=None, depart_at=None)
+    legs = [{"map": leg.map, "portal": leg.portal or None,
+             **told_way(Alternative(leg.route, 1.0, 0.0), plain, found.lives[leg.map].router)} for leg in crossing.legs]
+    made: dict[str, Any] = {"cost_s": crossing.cost_ms / 1000, "length_m": round(sum(leg["length_m"] for leg in legs), 1),
+                            "portals": list(crossing.portals), "legs": legs}
+    return made | told_times(how, crossing.cost_ms)
+
+
 HOW: dict[type, Callable[[Any, LiveMap], dict[str, Any]]] = {
     asks.FoundRoute: told_route, asks.FoundTable: told_table, asks.FoundPairs: told_pairs, asks.FoundNearest: told_nearest,
     asks.FoundReach: told_reach, asks.FoundChanges: told_changes, asks.FoundDraw: told_draw, asks.FoundRobots: told_robots,
     asks.Refused: told_refused, FoundTour: told_tour,
+    FoundAcross: told_across,
 }
 
 
@@ -200,3 +220,15 @@ def about(live: LiveMap, bundle: Bundle) -> dict[str, Any]:
     return {"frame": network.frame, "profile": network.profile, "nodes": network.nodes, "edges": network.edges,
             "bounds": [south, west, north, east], "kinds": list(network.kinds), "attribution": network.attribution,
             "changes": len(live.changes), "map_version": router.version}
+
+
+def about_site(site: Site) -> dict[str, Any]:
+    """The maps and portals of a site."""
+    return {"frame": "site", "maps": list(site.maps), "portals": [
+        {"name": door.name, "a": spot_of(door.a_map, door.a), "b": spot_of(door.b_map, door.b), "cost_s": door.cost_s,
+         "one_way": door.one_way} for door in site.doors]}
+
+
+def spot_of(name: str, spot: Where) -> dict[str, Any]:
+    """An end of a portal; the site does not know the frame of its map, so coordinates are x and y."""
+    return {"map": name, **({"node": spot} if isinstance(spot, int) else {"x": spot[1], "y": spot[0]})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...models.route.floor_map import FloorMap
+from ...models.route.shapes import joined, points_of
 from ...models.route.tour_problem import FOREVER, Charger, Robot, Shipment, Stop
 from ..errors import Invalid
 from ..workloads.route_asks import Where
@@ -190,11 +191,10 @@ def told_robot(found: FoundTour, robot: int, live: LiveMap) -> dict[str, Any]:
 
 def line_of(found: FoundTour, robot: int, live: LiveMap) -> dict[str, Any]:
     """The tour's edges as one line on the map."""
-    from ...models.route.guide import whole as points_after
     from .route_told import DIGITS
     assert found.ways is not None
     router, edges = live.router, found.ways[robot]
     if isinstance(router, FloorMap):
         return geojson_line(router.points(edges), DIGITS["plane"])
     network = router.network
-    return geojson_line(points_after(network, edges), DIGITS[network.frame])
+    return geojson_line(joined(*points_of(network, edges)), DIGITS[network.frame])

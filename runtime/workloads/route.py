@@ -16,12 +16,14 @@ from ...models.bundle import Bundle, TensorSpec
 from ...models.route.floor import Floor
 from ...models.route.floor_map import FloorMap
 from ...models.route.router import Router, open_any
+from ...models.route.site import Site, load_site
 from ..deadline import due_ns
-from ..errors import AisleError, Forbidden, Invalid, Late
+from ..errors import AisleError, Forbidden, Invalid, Late, Unsupported
 from .route_answer import Seen, answer, quick
 from .route_asks import Ask, AskPairs, AskUpdate, Found, FoundPairs, Refused
 from .route_changes import CLOSE, NEVER, Change, due_in
 from .route_live import LiveMap
+from .route_site import AskAcross, AskAcrossPairs, FoundAcross, FoundAcrossPairs, Joined, across_pairs, joined
 from .route_tours import AskReplan, AskTour, FoundTour, Planner
 from .route_writer import Writer
 
@@ -29,14 +31,19 @@ ROLES = ("map",)
 INPUTS = (
     TensorSpec("NODES", "int32", (None, 2), optional=True), TensorSpec("PLACES", "float64", (None, 4), optional=True),
     TensorSpec("CLOSE", "int32", (None,), optional=True), TensorSpec("CHANGE", "bytes", (1,), optional=True),
-    TensorSpec("FOR_S", "float64", (1,), optional=True),
+    TensorSpec("FOR_S", "float64", (1,), optional=True), TensorSpec("MAPS", "bytes", (None, 2), optional=True),
 )
 OUTPUTS = (TensorSpec("COST_MS", "uint32", (None,)), TensorSpec("FIRST", "int32", (None,)),
-           TensorSpec("EDGES", "int32", (None,)), TensorSpec("VERSION", "int64", (1,)))
+           TensorSpec("EDGES", "int32", (None,)), TensorSpec("VERSION", "int64", (None,)),
+           TensorSpec("LEGS", "int32", (None, 4)))
 
 
 SWITCHED_OFF = ("changing maps is switched off on this server; repository.updates = \"yes\" in its configuration allows it "
                 "(\"control\", the default, is as repository.control says)")
+
+
+Asked = Ask | AskTour | AskReplan | AskAcross | AskAcrossPairs
+ONE_MAP = "from.map and to.map are for a site of several maps (`aisle map build SITE.toml`); leave them out where there is one"
 
 
 class Engine(Protocol):
@@ -46,6 +53,9 @@ class Engine(Protocol):
     threads: int
     updates: bool
 
+    def station(self, job: str, name: str = "") -> Any:
+        """The engine of another station."""
+
     async def offload(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run `fn` off the event loop."""
 
@@ -54,16 +64,16 @@ class Engine(Protocol):
 class Request:
     """Questions, answered in order. `batch`: a fault of one is its answer; otherwise it is the answer to all."""
 
-    asks: tuple[Ask | AskTour | AskReplan, ...]
+    asks: tuple[Asked, ...]
     batch: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One answer for each question, and the map that they were asked of. `timings_ms` by stage."""
+    """One answer for each question, and the map that they were asked of (of a site the first). `timings_ms` by stage."""
 
     request: Request
-    found: tuple[Found | FoundTour, ...]
+    found: tuple[Found | FoundTour | FoundAcross | FoundAcrossPairs, ...]
     live: LiveMap
     timings_ms: Mapping[str, float]
 
@@ -79,8 +89,10 @@ class Asset:
     writer: Writer
 
 
-def load(bundle: Bundle) -> Asset:
-    """The map of a bundle, with its index of places made. BundleError says what is damaged."""
+def load(bundle: Bundle) -> Asset | Site:
+    """The map of a bundle, with its index of places made, or the site. BundleError says what is damaged."""
+    if bundle.params.get("frame") == "site":
+        return load_site(bundle)
     opened = open_any(bundle.root)
     router: Router | FloorMap = FloorMap.of(opened) if isinstance(opened, Floor) else opened
     south, west, north, east = router.bounds()
@@ -90,13 +102,17 @@ def load(bundle: Bundle) -> Asset:
     return Asset(bundle.name, live, Seen(), Planner(live), Writer(live))
 
 
-def restore(asset: Asset, state: Path) -> None:
+def restore(asset: Asset | Site, state: Path) -> None:
     """Take up the changes of this map that the folder `state` keeps, and keep later ones there."""
+    if isinstance(asset, Site):
+        return
     asset.live.keep_in(state / "routes" / f"{asset.name}.changes")
 
 
-def canary(asset: Asset) -> None:
-    """ValueError unless a way along one edge costs what the edge costs at most."""
+def canary(asset: Asset | Site) -> None:
+    """ValueError unless a way along one edge costs what the edge costs at most. Of a site: its maps may come later."""
+    if isinstance(asset, Site):
+        return
     router = asset.live.router
     if isinstance(router, FloorMap):
         free = np.flatnonzero(router.cells.reshape(-1) == FREE)
@@ -114,11 +130,14 @@ def canary(asset: Asset) -> None:
 
 async def run(request: Request, engine: Engine) -> Verdict:
     """Answer all questions. Invalid, NotFound, TooLarge or Failed with a sentence."""
+    if isinstance(engine.asset, Site):
+        maps = joined(engine.asset, lambda name: engine.station("routes", name))
+        return await engine.offload(work_across, request, maps)
     if not any(isinstance(ask, (AskTour, AskReplan, AskUpdate)) for ask in request.asks):
         done = at_once(request, engine.asset)
         return done if done is not None else await engine.offload(work, request, engine.asset)
     start = perf_counter()
-    found: list[Found | FoundTour] = []
+    found: list[Found | FoundTour | FoundAcross | FoundAcrossPairs] = []
     for ask in request.asks:
         try:
             found.append(await one(ask, engine))
@@ -127,7 +146,7 @@ async def run(request: Request, engine: Engine) -> Verdict:
     return Verdict(request, tuple(found), engine.asset.live, {"route": (perf_counter() - start) * 1e3})
 
 
-async def one(ask: Ask | AskTour | AskReplan, engine: Engine) -> Found | FoundTour:
+async def one(ask: Asked, engine: Engine) -> Found | FoundTour:
     """One answer; tours are searched elsewhere meanwhile."""
     asset: Asset = engine.asset
     if isinstance(ask, AskTour):
@@ -138,13 +157,15 @@ async def one(ask: Ask | AskTour | AskReplan, engine: Engine) -> Found | FoundTo
         if not engine.updates:
             raise Forbidden(SWITCHED_OFF)
         return await asset.writer.update(ask, engine.threads)
+    if isinstance(ask, (AskAcross, AskAcrossPairs)):
+        raise Invalid(ONE_MAP)
     return await engine.offload(answer, asset.live, asset.seen, ask)
 
 
 def at_once(request: Request, asset: Asset) -> Verdict | None:
     """The answer to one question that is cheaper than going to another thread for it, or None."""
     ask, start = request.asks[0], perf_counter()
-    if len(request.asks) > 1 or request.batch or isinstance(ask, (AskTour, AskReplan)):
+    if len(request.asks) > 1 or request.batch or isinstance(ask, (AskTour, AskReplan, AskAcross, AskAcrossPairs)):
         return None
     if due_ns() and perf_counter_ns() > due_ns():
         raise Late("the deadline passed before the question could be looked at")
@@ -155,14 +176,35 @@ def at_once(request: Request, asset: Asset) -> Verdict | None:
 def work(request: Request, asset: Asset) -> Verdict:
     """`run` on this thread, for questions without tours."""
     start = perf_counter()
-    found: list[Found | FoundTour] = []
+    found: list[Found | FoundTour | FoundAcross | FoundAcrossPairs] = []
     for ask in request.asks:
         assert not isinstance(ask, (AskTour, AskReplan))
         try:
+            if isinstance(ask, (AskAcross, AskAcrossPairs)):
+                raise Invalid(ONE_MAP)
             found.append(answer(asset.live, asset.seen, ask))
         except AisleError as error:
             found.append(refused(error, request.batch))
     return Verdict(request, tuple(found), asset.live, {"route": (perf_counter() - start) * 1e3})
+
+
+def work_across(request: Request, maps: Joined) -> Verdict:
+    """The questions to a site."""
+    start = perf_counter()
+    found: list[Found | FoundTour | FoundAcross | FoundAcrossPairs] = []
+    for ask in request.asks:
+        try:
+            if isinstance(ask, AskAcross):
+                found.append(maps.answer(ask))
+            elif isinstance(ask, AskAcrossPairs):
+                found.append(maps.pairs(ask))
+            else:
+                raise Unsupported(f"{maps.site.name!r} is a site, which answers ways between places that name their map: "
+                                  "{\"from\": {\"map\": .., ..}, \"to\": {\"map\": .., ..}}; ask its maps for all else: "
+                                  + ", ".join(maps.site.maps))
+        except AisleError as error:
+            found.append(refused(error, request.batch))
+    return Verdict(request, tuple(found), maps.lives[maps.site.maps[0]], {"route": (perf_counter() - start) * 1e3})
 
 
 def refused(error: AisleError, batch: bool) -> Refused:
@@ -173,7 +215,10 @@ def refused(error: AisleError, batch: bool) -> Refused:
 
 
 def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.ndarray]) -> Request:
-    """NODES or PLACES: pairs to route. CLOSE with CHANGE: close edges under that name first (none: end that change)."""
+    """NODES or PLACES: pairs to route. CLOSE with CHANGE: close edges under that name first (none: end that change).
+
+    MAPS with PLACES: pairs of places on the maps of a site.
+    """
     asks: list[Ask] = []
     if ("CLOSE" in inputs) != ("CHANGE" in inputs) or ("FOR_S" in inputs and "CLOSE" not in inputs):
         raise Invalid("expected the inputs CLOSE (edges) and CHANGE (a name) together, and FOR_S only with them")
@@ -183,6 +228,10 @@ def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.
     if len(pairs) == 2 or not (pairs or asks):
         raise Invalid("expected one of the inputs NODES (int32 n x 2) and PLACES (float64 n x 4: latitude and longitude of "
                       f"both ends), got {'both' if pairs else 'neither'}")
+    if "MAPS" in inputs:
+        if "PLACES" not in inputs or asks:
+            raise Invalid("expected the input MAPS only with PLACES, both ends of each row on a map of a site")
+        return Request((across_pairs(inputs["MAPS"], np.array(inputs["PLACES"])),))
     return Request((*asks, *(AskPairs(np.array(rows)) for rows in pairs)))
 
 
@@ -200,9 +249,13 @@ def closing(inputs: Mapping[str, np.ndarray]) -> AskUpdate:
 
 
 def to_tensors(verdict: Verdict) -> dict[str, np.ndarray]:
-    """The ways as OIP tensors: see FoundPairs; VERSION of the weights."""
-    empty = FoundPairs(np.empty(0, np.uint32), np.zeros(1, np.int32), np.empty(0, np.int32), verdict.live.router.version)
+    """The ways as OIP tensors: see FoundPairs, and of a site FoundAcrossPairs; VERSION of the weights (of each map)."""
     last = verdict.found[-1]
+    if isinstance(last, FoundAcrossPairs):
+        lengths = np.bincount(last.legs[:, 0], last.legs[:, 3] - last.legs[:, 2], len(last.costs_ms))
+        first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        return {"COST_MS": last.costs_ms, "FIRST": first, "EDGES": last.edges, "VERSION": last.versions, "LEGS": last.legs}
+    empty = FoundPairs(np.empty(0, np.uint32), np.zeros(1, np.int32), np.empty(0, np.int32), verdict.live.router.version)
     found = last if isinstance(last, FoundPairs) else empty
     return {"COST_MS": found.costs_ms, "FIRST": found.first, "EDGES": found.edges,
-            "VERSION": np.array([found.version], np.int64)}
+            "VERSION": np.array([found.version], np.int64), "LEGS": np.empty((0, 4), np.int32)}

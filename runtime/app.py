@@ -10,16 +10,18 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from ..edge_devices.profile import DeviceProfile, load_profile
+from ..edge_devices.probe import probe
+from ..edge_devices.profile import DeviceProfile
 from .batcher import Limits
 from .config import Config, ConfigError, RepositoryConfig
+from .device import bundles_in, choose_device, fits, needs
 from .engine import Pool
+from .heat import HeatKeeper
 from .pictures import PictureLimits, decoder
 from .pulse import Pulse
 from .repository import Repository
@@ -52,17 +54,23 @@ class App:
             limits=Limits(config.queue.max_requests, config.queue.max_mb << 20), required=config.repository.required,
             state=state, engines=config.engines, every=config.device.variants == "all",
             updates=allowed(config.repository))
-        self.context = Context(config, self.repository, self.pool, state, token)
+        self.heat = HeatKeeper(self.repository, device)
+        self.context = Context(config, self.repository, self.pool, state, token, heat=self.heat, device_notes=tuple(said))
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None
         self.lane: Lane | None = None
         self.port = 0
         self.exit_code = 0
 
-    @staticmethod
-    def _device(config: Config) -> DeviceProfile:
-        device = load_profile(config.device.profile)
-        return replace(device, threads=config.device.threads) if config.device.threads else device
+    def _check_memory(self, device: DeviceProfile, root: Path) -> None:
+        """Say what the configuration may need; ConfigError where that is more than there is and nobody allowed it."""
+        good, sentence = fits(needs(self.config, device, bundles_in(root)), device, probe())
+        if good:
+            log.info("%s", sentence)
+        elif self.config.device.memory_check == "warn":
+            log.warning("%s", sentence)
+        else:
+            raise ConfigError(sentence)
 
     @property
     def address(self) -> str:
@@ -92,6 +100,7 @@ class App:
         if health.canary_every_s:
             self._spawn(Pulse(self.repository, health.canary_every_s, health.canary_deadline_s,
                               lambda: not self.context.draining, self._give_up).run())
+        self._spawn(self.heat.run())
 
     def _give_up(self) -> None:
         """The device is lost to this process; a supervisor starts another one."""

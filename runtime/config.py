@@ -96,12 +96,17 @@ class LaneConfig:
 class DeviceConfig:
     """What the machine offers."""
 
-    profile: str = key("cpu", "Device profile.", choices=tuple(profile_names()))
+    profile: str = key("auto", "Device profile; auto: the one that fits this machine, see `aisle doctor`.",
+                       choices=("auto", *profile_names()))
     threads: int = key(0, "Threads of an engine; 0 takes the profile's number.", least=0, most=1024)
     variants: str = key("one", "one: each model is opened in the way that the profile prefers; all: in every way that this "
                         "machine can go, so that a request's deadline, or heat, may choose.", choices=("one", "all"))
 
 
+    memory_mb: int = key(0, "MiB of memory that the server may plan with; 0: what the machine or its container has.",
+                         least=0, most=1 << 30)
+    memory_check: str = key("refuse", "What happens at start where the configuration may need more memory than there is.",
+                            choices=("refuse", "warn"))
 @dataclass(frozen=True)
 class EnginesConfig:
     """Engines that are built for this device (TensorRT), while something else serves; see docs/accelerators.md."""

@@ -42,6 +42,8 @@ class Shares:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.duty = 1.0               # the share of the time that the device may work; less while it is hot
+        self._rests = 0.0             # until when it rests, monotonic s
         self._free = threads
         self._clock = 0.0             # time used by weight of whoever ran last: newcomers start there, not at zero
         self._waiting: list[Turn] = []
@@ -53,12 +55,12 @@ class Shares:
         turn = Turn(member)
         need = self._need(member)
         with self._lock:
-            if self._hold is not None and self._hold[0] is member:
+            if self._hold is not None and self._hold[0] is member and not self._resting:
                 self._hold = None
                 if need <= self._free:
                     self._start(turn)
                     return turn
-            if not self._waiting and self._hold is None and need <= self._free:
+            if not self._waiting and self._hold is None and need <= self._free and not self._resting:
                 self._start(turn)
                 return turn
             # Time that was not asked for is not saved up.
@@ -84,6 +86,10 @@ class Shares:
             for turn in list(member.held):
                 self._end(turn)
 
+    @property
+    def _resting(self) -> bool:
+        return self._rests > 0 and time.monotonic() < self._rests
+
     def _need(self, member: Member) -> int:
         return min(member.threads, self.threads)
 
@@ -101,7 +107,10 @@ class Shares:
         turn.over = True
         member = turn.member
         member.held.remove(turn)
-        member.used += (time.perf_counter_ns() - turn.since) / member.share
+        spent = time.perf_counter_ns() - turn.since
+        member.used += spent / member.share
+        if self.duty < 1:
+            self._rests = max(self._rests, time.monotonic()) + spent * 1e-9 * (1 / self.duty - 1)
         self._free += self._need(member)
         others = [other.member.used for other in self._waiting if other.member.background <= member.background]
         if again and others and member.used < min(others) and self._hold is None:
@@ -109,7 +118,9 @@ class Shares:
         self._call()
 
     def _call(self) -> None:
-        """Start whoever is next, as long as there is room for the next."""
+        """Start whoever is next, as long as there is room for the next and the device need not rest."""
+        if self._resting:
+            return
         if self._hold is not None:
             if time.monotonic() < self._hold[1]:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +47,24 @@ def missing() -> str | None:
         return ("ONNX Runtime is not installed; install Aisle with its engine: pip install 'aisle[cpu]' "
                 "(or 'aisle[gpu]' on a machine with an NVIDIA GPU)")
     return None
+
+
+def both_installed() -> str | None:
+    """A sentence where two packages own the folder onnxruntime/: which one is loaded is then chance."""
+    here = [name for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino") if installed(name)]
+    if len(here) < 2:
+        return None
+    return (f"{' and '.join(here)} are both installed and overwrite each other: uninstall them all (pip uninstall -y "
+            f"{' '.join(here)}), then install one (pip install 'aisle[cpu]' or 'aisle[gpu]')")
+
+
+def installed(package: str) -> bool:
+    """Whether a package of that name is installed, whatever became of its files."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def engine() -> ModuleType:

@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", metavar="DIR", help="folder with the models")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="TCP port (default 8000; 0: a free one)")
-    parser.add_argument("--device", help="device profile (default cpu)")
+    parser.add_argument("--device", help="device profile (default: the one that fits this machine)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
 
 

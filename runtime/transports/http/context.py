@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...config import Config
 from ...engine import Pool
+from ...heat import HeatKeeper
 from ...repository import Repository
 from .receive import Bodies
 
@@ -22,6 +23,8 @@ class Context:
     pool: Pool
     state_dir: Path
     token: str = ""
+    heat: HeatKeeper | None = None
+    device_notes: tuple[str, ...] = ()        # which device was chosen and why, and what it lacks
     started: float = field(default_factory=time.monotonic)
     draining: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -52,6 +52,8 @@ class Health:
             "device": context.repository.device.name,
             "models": context.repository.index(),
             "serving": [serving(s) for s in context.repository.served()],
+            "device_notes": list(context.device_notes),
+            "heat": context.heat.told() if context.heat else {},
             "engines": {**context.repository.engines.told(), "models": engines_of(context.repository.served())},
             "pool": {"active": context.pool.active, "limit": context.pool.limit},
         }
@@ -64,6 +66,7 @@ class Health:
         text = metrics_text(context.repository.served, lambda: {
             "aisle_engine_cache_bytes": engines["bytes"],
             "aisle_engine_builds": engines["builds"],
+            **(context.heat.metrics() if context.heat else {}),
             "aisle_ready": float(not context.repository.blockers() and not context.draining),
             "aisle_requests_in_flight": context.in_flight,
             "aisle_pool_active": context.pool.active,

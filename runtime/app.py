@@ -45,7 +45,10 @@ class App:
             raise ConfigError(f"repository.path: {root} is not a folder; make it or name another (--models DIR)")
         self.config = config
         token = read_token(config.server)
-        device = self._device(config)
+        device, said = choose_device(config)
+        for sentence in said:
+            log.info("%s", sentence)
+        self._check_memory(device, root)
         self.pool = Pool(max(2, device.threads), config.queue.max_pool)
         limits = PictureLimits(max_pixels=int(config.pictures.max_megapixels * 1e6))
         state = Path(config.repository.state) if config.repository.state else root / ".aisle"

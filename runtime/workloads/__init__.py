@@ -10,6 +10,7 @@ WORKLOADS = {
     "classify": "aisle.runtime.workloads.classify",
     "routes": "aisle.runtime.workloads.route",
     "recommend": "aisle.runtime.workloads.recommend",
+    "text": "aisle.runtime.workloads.text",
 }
 
 
@@ -21,4 +22,4 @@ def make_workload(name: str) -> ModuleType:
 
 
 # The role a bundle states -> the workload that answers for it.
-BUNDLE_ROLES = {"classifier": "classify", "inspector": "inspect", "map": "routes", "recommend": "recommend"}
+BUNDLE_ROLES = {"classifier": "classify", "inspector": "inspect", "map": "routes", "recommend": "recommend", "text": "text"}

@@ -13,6 +13,7 @@ from ...models.bundle import Bundle, BundleError, TensorSpec
 from ...models.calibrate import picture_spec, top_one
 from ...models.inspect.network import feed
 from ...models.inspect.recipe import Backbone
+from ..pictures import Picture
 from .one_picture import INPUTS as INPUTS
 from .one_picture import picture
 
@@ -109,9 +110,9 @@ def best(scores: np.ndarray, labels: tuple[str, ...], count: int) -> tuple[Class
     return tuple(Class(int(i), labels[i] if i < len(labels) else "", float(scores[i])) for i in order)
 
 
-def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.ndarray]) -> Request:
+def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[..., Picture]) -> Request:
     """The request in OIP tensors: one of IMAGE and PIXELS. Invalid for none or both."""
-    return Request(picture(inputs, decode))
+    return Request(picture(inputs, decode).image)
 
 
 def to_tensors(verdict: Verdict) -> dict[str, np.ndarray]:

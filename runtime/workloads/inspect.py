@@ -15,7 +15,8 @@ from ...models.inspect.network import feed
 from ...models.inspect.recipe import CANARY_TOLERANCE, Recipe
 from ...models.inspect.recipe import load as load_recipe
 from ...models.inspect.score import Examination, Prepared, Region, check_size, judge, prepare
-from ..errors import Invalid
+from ..errors import Busy, Invalid
+from ..pictures import Picture
 from .one_picture import INPUTS as INPUTS
 from .one_picture import picture
 
@@ -42,10 +43,16 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """A picture to examine: uint8 BGR (h, w, 3) of the taught size. `overlay` asks for a picture of why."""
+    """A picture to examine: uint8 BGR (h, w, 3) of the taught size, or smaller where the recipe allows (see `covers`).
+
+    `overlay` asks for a picture of why, drawn over `whole` where `image` was decoded smaller. `size` is (height, width)
+    as the picture was sent, by default that of `image`.
+    """
 
     image: np.ndarray
     overlay: bool = False
+    size: tuple[int, int] | None = None
+    whole: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ def load(bundle: Bundle) -> Recipe:
     return load_recipe(bundle)
 
 
+def covers(recipe: Recipe) -> tuple[int, int] | None:
+    """The (height, width) that pictures are shrunk to, where they were decoded no larger when the recipe was taught."""
+    return recipe.work if recipe.reduced else None
+
+
 def canary(recipe: Recipe) -> None:
     """ValueError unless the stored reference picture gets the score it had when it was taught.
 
@@ -86,12 +98,14 @@ def canary(recipe: Recipe) -> None:
 
 
 async def run(request: Request, engine: Engine) -> Verdict:
-    """Examine one picture. Invalid for a picture of another size than was taught."""
+    """Examine one picture. Invalid for another size than was taught; Busy where it was decoded for the recipe before."""
     recipe: Recipe = engine.asset
     try:
-        check_size(request.image, recipe)
+        check_size(request.image, recipe, request.size)
     except ValueError as error:
         raise Invalid(str(error)) from None
+    if not recipe.takes(request.image.shape[:2]):
+        raise Busy(f"inspector {recipe.name!r} was taught anew while this picture was on its way; send it again")
     if recipe.backbone is None:
         return await engine.offload(_whole, request, recipe)
     prepared = await engine.offload(prepare, request.image, recipe)
@@ -117,7 +131,7 @@ def _finish(request: Request, recipe: Recipe, prepared: Prepared, taps: tuple[np
     timings = dict(seen.timings_ms)
     timings["model"] += network_ms
     start = perf_counter()
-    drawn = draw(request.image, seen, recipe) if request.overlay else None
+    drawn = draw(request.image if request.whole is None else request.whole, seen, recipe) if request.overlay else None
     if drawn is not None:
         timings["overlay"] = (perf_counter() - start) * 1e3
     word = NOT_FOUND if not seen.registration.found else REJECT if seen.score > recipe.threshold else PASS
@@ -132,9 +146,10 @@ def draw(image: np.ndarray, seen: Examination, recipe: Recipe) -> np.ndarray:
     return drawn
 
 
-def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[[bytes], np.ndarray]) -> Request:
+def from_tensors(inputs: Mapping[str, np.ndarray], decode: Callable[..., Picture]) -> Request:
     """The request in OIP tensors: one of IMAGE (an encoded picture) and PIXELS (BGR). Invalid for none or both."""
-    return Request(picture(inputs, decode))
+    seen = picture(inputs, decode)
+    return Request(seen.image, size=seen.size)
 
 
 def to_tensors(verdict: Verdict) -> dict[str, np.ndarray]:

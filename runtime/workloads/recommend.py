@@ -180,11 +180,8 @@ async def run(request: Request | search.Request | choose.Request, engine: Engine
 
 
 async def items(ask: AskItems, asset: Asset, engine: Engine, stages: dict[str, float]) -> FoundItems:
-    """What to show, and what is kept of the visit."""
+    """What to show; then what is sent of the visit is kept, so that what was refused is not."""
     kept = await asset.privacy.read(ask.visitor, engine.offload)
-    if ask.visitor is not None and ask.events:
-        await asset.privacy.add(ask.visitor, ask.events, engine.offload)
-        count_together(asset, kept, ask.events)
     snapshot = asset.catalogue.now()
     past = past_of(asset, snapshot, ask, kept)
     taste = None
@@ -193,9 +190,14 @@ async def items(ask: AskItems, asset: Asset, engine: Engine, stages: dict[str, f
         taste = await engine.infer("backbone", lambda row: row["history"].__setitem__(..., rows),
                                    lambda row: np.array(row["taste"], np.float32).reshape(fitted.depth))
         stages["encode_history"] = (perf_counter() - at) * 1e3
+    found: FoundItems
     if len(snapshot) <= AT_ONCE:
-        return answer(asset, snapshot, ask, past, taste)
-    found: FoundItems = await engine.offload(answer, asset, snapshot, ask, past, taste)
+        found = answer(asset, snapshot, ask, past, taste)
+    else:
+        found = await engine.offload(answer, asset, snapshot, ask, past, taste)
+    if ask.visitor is not None and ask.events:
+        await asset.privacy.add(ask.visitor, ask.events, engine.offload)
+        count_together(asset, kept, ask.events)
     return found
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from .lexicon import Atom, Lexicon, atoms
 from .said import STARTS, Span, negator, spans
-from .typos import LEAST, Vocabulary
+from .typos import Vocabulary
 from .units import Band, price_band
 from .words import IS_HAN, MOST_CHARACTERS, MOST_TERMS, ORDINARY, STOP, normal, pieces, terms
 
 WORD, KIND, FACET, SHORT, SIZED = 1.0, 3.0, 1.5, 0.5, 2.0     # weights of what a question asks for; chosen on the dev phrases
 WORD_OF_PHRASE = 0.6       # the words of a phrase that is known as a facet
+SHORTEST = 3               # letters of each of two words that were written as one
 MOST_UNKNOWN = 16          # words of one question that are looked up for typos
 NOT = "\u00ac"             # before a term that an item says it has not
 
@@ -59,7 +60,7 @@ def understand(question: str, lexicon: Lexicon, known: Callable[[str], bool], vo
     """Take a question apart. `known(term)` says whether the catalogue has a term; any text of any length is fine."""
     cut = len(question) > MOST_CHARACTERS
     text = normal(question)
-    language = "zh" if IS_HAN.search(text) else "en"
+    language = "zh" if 3 * len(IS_HAN.findall(text)) > sum(c.isascii() and c.isalpha() for c in text) else "en"
     band, text = price_band(text)
     text, corrections, unknown = corrected(text, lexicon, known, vocabulary)
     found = atoms(text)
@@ -158,7 +159,7 @@ def opposite(word: str, lexicon: Lexicon) -> str | None:
 def split(word: str, lexicon: Lexicon, known: Callable[[str], bool]) -> str | None:
     """Two known words that were written as one."""
     if word.isascii() and word.isalpha():
-        for i in range(LEAST - 1, len(word) - LEAST + 2):
+        for i in range(SHORTEST, len(word) - SHORTEST + 1):
             if all((t := (terms(p) or [""])[0]) in lexicon.known or known(t) for p in pieces(f"{word[:i]} {word[i:]}")):
                 return f"{word[:i]} {word[i:]}"
     return None

@@ -121,10 +121,12 @@ def onnx_bytes(weights: Weights, shape: Shape, precision: str) -> bytes:
     zeros = g.constant(np.zeros(1, np.int64))
     length = g.add("Gather", g.add("Shape", "input_ids"), g.constant(np.ones(1, np.int64)))
     places = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
-    x = g.add("Add", embedded(g, weights["embeddings.word_embeddings.weight"], int8), g.add("Slice", g.constant(places), zeros, length))
+    x = g.add("Add", embedded(g, weights["embeddings.word_embeddings.weight"], int8),
+        g.add("Slice", g.constant(places), zeros, length))
     x = g.norm(x, weights, "embeddings.LayerNorm", shape.epsilon)
     mask = g.add("Cast", "attention_mask")
-    away = g.add("Mul", g.add("Sub", g.number(1.0), g.add("Unsqueeze", mask, g.constant(np.array([1, 2], np.int64)))), g.number(FAR))
+    away = g.add("Mul", g.add("Sub", g.number(1.0), g.add("Unsqueeze", mask, g.constant(np.array([1, 2], np.int64)))),
+        g.number(FAR))
     for layer in range(shape.layers):
         x = block(g, x, away, weights, f"encoder.layer.{layer}", shape, int8)
     along, one = g.constant(np.array([1], np.int64)), g.add("Unsqueeze", mask, g.constant(np.array([2], np.int64)))
@@ -158,7 +160,8 @@ def block(g: Graph, x: str, away: str, weights: Weights, at: str, shape: Shape, 
 
     def linear(x: str, name: str) -> str:
         return g.linear(x, np.ascontiguousarray(weights[f"{at}.{name}.weight"].T), weights[f"{at}.{name}.bias"], int8)
-    x = g.norm(g.add("Add", linear(joined, "attention.output.dense"), x), weights, f"{at}.attention.output.LayerNorm", shape.epsilon)
+    x = g.norm(g.add("Add", linear(joined, "attention.output.dense"), x), weights, f"{at}.attention.output.LayerNorm",
+        shape.epsilon)
     h = linear(x, "intermediate.dense")
     erf = g.add("Add", g.add("Erf", g.add("Div", h, g.number(math.sqrt(2)))), g.number(1.0))
     h = g.add("Mul", g.add("Mul", h, erf), g.number(0.5))
@@ -196,6 +199,7 @@ def plain_vectors(weights: Weights, shape: Shape, ids: np.ndarray, mask: np.ndar
 def plain_norm(x: np.ndarray, weights: Weights, name: str, epsilon: float) -> np.ndarray:
     """Layer normalisation."""
     x = x - x.mean(axis=-1, keepdims=True)
-    made: np.ndarray = x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + epsilon) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    made: np.ndarray = x / np.sqrt((x * x).mean(axis=-1,
+        keepdims=True) + epsilon) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
     return made
 

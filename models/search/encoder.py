@@ -39,17 +39,17 @@ class TextEncoder:
     languages: tuple[str, ...] = ("en",)
     query_prefix: str = ""
     item_prefix: str = ""
+    sum: str = ""              # of its files
 
     def knows(self, text: str) -> bool:
         """False for a text of which the vocabulary knows too little, and for an empty one."""
         return bool(text.strip()) and self.pieces.unknown_share(text) < UNKNOWN
 
     def feed(self, texts: Sequence[str], query: bool) -> dict[str, np.ndarray]:
-        """The inputs of the network, int64 (n, s) each, for some texts."""
+        """What a network may take, int64 (n, s) each, for some texts; `inputs` says what this one takes."""
         prefix = self.query_prefix if query else self.item_prefix
         ids, mask = self.pieces.encode([prefix + text for text in texts], self.most)
-        made = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        return {name: made[name] for name in self.inputs}
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
     def vectors(self, outputs: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
         """float32 (n, d) of length one; an output for each token, (n, s, d), is averaged over its text first."""
@@ -80,7 +80,7 @@ def read_encoder(bundle: Bundle) -> TextEncoder:
     if not isinstance(languages, list) or not all(isinstance(one, str) for one in languages):
         raise BundleError(f"bundle {bundle.name!r}: params.languages: expected a list such as [\"en\"], got {languages!r}")
     return replace(made, most=most, languages=tuple(languages), query_prefix=str(params.get("query_prefix", "")),
-                   item_prefix=str(params.get("item_prefix", "")))
+                   item_prefix=str(params.get("item_prefix", "")), sum="".join(sorted(bundle.sha256.values()))[:32])
 
 
 # ---- making one
@@ -123,7 +123,7 @@ def source(path: Path, names: Sequence[str], read: Callable[[str], bytes]) -> So
         raise BundleError(f"{path} has no {missing[0]}; expected it beside {weights}")
     about = next((name for name in names if name.endswith(".dist-info/METADATA")), None)
     licence = re.search(rb"^License(?:-Expression)?: (.{1,80})$", read(about), re.M) if about else None
-    return Source(*(read(found[key]) for key in ("config", "weights", "vocabulary")),
+    return Source(read(found["config"]), read(found["weights"]), read(found["vocabulary"]),
                   licence[1].decode("utf-8", "replace").strip() if licence else "")
 
 

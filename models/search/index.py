@@ -123,18 +123,17 @@ class Index:
         return made
 
     def facets_at(self, row: int) -> dict[str, float]:
-        """The facets of one row and how sure they are; for the few rows that are shown."""
-        now = self.postings
-        for part in (now.delta, now.base):
-            at = np.flatnonzero(part.forward.rows == row)
-            if len(at):
-                begin, end = part.forward.starts[at[0]], part.forward.starts[at[0] + 1]
-                names = self._names()
-                return {names[t][1:]: float(w) for t, w in zip(part.forward.terms[begin:end].tolist(),
-                                                               part.forward.weights[begin:end].tolist(), strict=True)
-                        if self.terms.flat[t]}
-        return {}
+        """The facets of one row and how sure they are."""
+        return {term[1:]: weight for term, weight in self._at(row).items() if term[0] == "@"}
 
-    def _names(self) -> list[str]:
-        """Terms by number."""
-        return list(self.terms.place)
+    def words_at(self, row: int, asked: Understood) -> list[str]:
+        """The terms of a question that stand in a row."""
+        have = self._at(row)
+        return [term for term, _ in asked.terms if term in have]
+
+    def _at(self, row: int) -> dict[str, float]:
+        found = self.postings.delta.at(row) or self.postings.base.at(row)
+        if found is None:
+            return {}
+        names = self.terms.names
+        return {names[term]: weight for term, weight in zip(found[0].tolist(), found[1].tolist(), strict=True)}

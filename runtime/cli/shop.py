@@ -27,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     make_.add_argument("--out", type=Path, required=True, metavar="MODELS/NAME",
                        help="the shop's folder in the folder of models; its next version is written there")
     make_.add_argument("--fit", type=Path, metavar="FOLDER", help="a recommender that `aisle recommend fit` made (a version)")
+    make_.add_argument("--currency", default="", metavar="CNY", help="of the prices, for questions that name one")
     make_.add_argument("--skip-broken", action="store_true", help="leave broken lines out (they are named) instead of refusing")
     make_.add_argument("--history", choices=("memory", "disk", "nothing"), default="memory",
                        help="where visits are kept that come with a visitor's name (default: %(default)s)")
@@ -82,7 +83,7 @@ def make(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     args.out.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=args.out))
     try:
-        make_shop(items, part, name, version, fit_folder(args.fit), privacy)
+        make_shop(items, part, name, version, fit_folder(args.fit), privacy, args.currency)
         part.rename(args.out / version)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import NotFound
 from ..served import Served
 
-Decode = Callable[[bytes], np.ndarray]
+Decode = Callable[..., Any]      # of (data, cover=...), a pictures.Picture
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Codec:
     light: Callable[[Any], bool] = heavy                         # Verdict -> whether telling it takes microseconds
     how_made: str = ""                                           # a sentence, where it does not teach
     changes: Callable[[Any], bool] = heavy                       # Request -> whether it changes what the station is
+    query: str = ""                                              # a GET with this parameter is a question (?q=)
 
 
 CODECS = {
@@ -59,9 +60,11 @@ CODECS = {
     "recommend": "aisle.runtime.codec.recommend:CODEC",
     "catalogue": "aisle.runtime.codec.recommend_shop:CATALOGUE",
     "visitor": "aisle.runtime.codec.recommend_shop:VISITOR",
+    "search": "aisle.runtime.codec.search:CODEC",
+    "choose": "aisle.runtime.codec.search:CHOOSE",
 }
 # Other names under which a job's stations answer other questions.
-JOB_OF = {"catalogue": "recommend", "visitor": "recommend"}
+JOB_OF = dict.fromkeys(("catalogue", "visitor", "search", "choose"), "recommend")
 
 
 def make_codec(job: str) -> Codec:

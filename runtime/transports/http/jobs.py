@@ -54,17 +54,22 @@ class Jobs:
         """The jobs and their stations' names."""
         return reply({"jobs": [{"name": job, "stations": self._names(job)} for job in CODECS]})
 
-    async def stations(self, request: web.Request) -> web.Response:
-        """Every station of a job that serves, and what it promises."""
+    async def stations(self, request: web.Request) -> web.StreamResponse:
+        """Every station of a job that serves, and what it promises; or the answer to a question in the address."""
         job = request.match_info["job"]
         codec = make_codec(job)
+        if codec.query and codec.query in request.query:
+            return await self.ask(request)
         return reply({"stations": [self._about(codec, s) for s in self._stations(job)],
                       "teach": self.context.config.repository.control})
 
-    async def station(self, request: web.Request) -> web.Response:
-        """One station."""
+    async def station(self, request: web.Request) -> web.StreamResponse:
+        """One station; or its answer to a question in the address."""
         job, name = request.match_info["job"], request.match_info["station"]
-        return reply(self._about(make_codec(job), self._find(job, name)))
+        codec = make_codec(job)
+        if codec.query and codec.query in request.query:
+            return await self.ask(request)
+        return reply(self._about(codec, self._find(job, name)))
 
     async def recent(self, request: web.Request) -> web.Response:
         """The newest verdicts of a station, newest first, with small pictures as data: URLs."""

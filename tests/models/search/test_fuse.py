@@ -1,0 +1,47 @@
+"""The best of words and meaning together is exact, whatever is blocked."""
+
+import numpy as np
+import pytest
+from aisle.models.search import fuse
+from aisle.models.search.fuse import LEAST_COSINE, LEAST_SHARE, MEANING, Fused, blocked_too
+from aisle.models.shop.ranking import Vectors
+from aisle.models.shop.rules import Allowed
+
+
+def made(n: int, seed: int) -> tuple[np.ndarray, Vectors, np.ndarray, Allowed, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    words = np.where(rng.random(n) < 0.3, rng.random(n), 0).astype(np.float32)
+    floats = rng.standard_normal((n, 16)).astype(np.float32)
+    floats /= np.linalg.norm(floats, axis=1, keepdims=True)
+    vectors = Vectors(16)
+    vectors.put(np.arange(n), floats)
+    query = floats[rng.integers(n)].copy()
+    free = rng.random(n) < 0.6
+    return words, vectors, query, Allowed(np.packbits(~free, bitorder="little"), int(free.sum())), free
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("n", "k"), [(1, 3), (50, 10), (900, 10), (900, 200)])
+def test_it_is_what_scoring_every_row_gives(n: int, k: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse, "WIDE", 8)                       # so that it must widen
+    words, vectors, query, allowed, free = made(n, seed)
+    rows, scores = Fused(words, allowed, vectors.view(n), query).best(k)
+    cosines = vectors.floats[:n] @ query
+    total = np.where(free, words + MEANING * np.maximum(cosines, 0), -1)
+    order = [row for row in np.argsort(-total, kind="stable")[:k] if total[row] >= 0]
+    near = (words > 0) | (cosines >= LEAST_COSINE)
+    order = [row for row in order if near[row] and total[row] >= LEAST_SHARE * total[order[0]]]
+    assert rows.tolist() == order
+    assert np.allclose(scores, total[order], atol=1e-5)
+
+
+def test_by_words_alone_and_with_taste() -> None:
+    words = np.array([0.2, 0.0, 1.0, 0.9], np.float32)
+    free = Allowed(np.array([0], np.uint8), 4)
+    assert Fused(words, free).best(9)[0].tolist() == [2, 3]    # 0.2 is too far from the best, 0 is nothing
+    assert Fused(words, free, taste=np.array([0, 0, 0, 0.5], np.float32)).best(1)[0].tolist() == [3]
+
+
+def test_blocking_more_counts_anew() -> None:
+    allowed = blocked_too(Allowed(np.array([0b00000001], np.uint8), 4), np.array([False, True, False, False, True]))
+    assert allowed.rows(5).tolist() == [2, 3] and allowed.count == 2

@@ -17,7 +17,7 @@ from .errors import Busy, Failed, Late
 from .shares import Member, Shares
 from .stats import Stats
 from .waiting_line import FOREVER, LOWEST, SPARE, Fill, Job, Limits, Line, Read
-from .worker import Outcome, Ran, Worker
+from .worker import Outcome, Ran, Worker, fill_alone
 
 # A thread switch there and back costs some 30 us and more on a single core. A model whose whole round of fill, run
 # and read stays below this is run where its request is read, while its own thread is parked: that blocks the event
@@ -107,10 +107,13 @@ class Batcher:
         session: Session = worker.session    # type: ignore[assignment]
         start = time.perf_counter_ns()
         row, rows = (session.row(0), 1) if rows is None else (session.rows(0, rows), rows)
-        fill(row)
+        lent = fill_alone(fill, row, session)
         middle = time.perf_counter_ns()
         try:
-            session.run(rows)
+            if lent is None:
+                session.run(rows)
+            else:
+                session.run_lent(rows, lent)     # type: ignore[attr-defined]
         except Exception as error:
             raise worker.backend_error(error) from error
         after = time.perf_counter_ns()

@@ -22,6 +22,7 @@ from .errors import AisleError, Busy, Invalid, Late
 from .ladder import Ladder
 from .pool_line import asking
 from .stats import Stats
+from .worker import Lending
 
 WIRE_NAMES = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "int8": "INT8",
@@ -68,6 +69,7 @@ class Served:
         self.platform = f"aisle_{job}" if job else PLATFORMS.get(backend, backend)
         self.controls = sequence_controls(bundle.config)
         self.static = batcher is not None and isinstance(batcher.session, Session)
+        self._lendable: frozenset[str] = getattr(batcher.session, "lendable", frozenset()) if batcher else frozenset()
         self._inputs = {spec.name: (array_dtype(spec), spec.shape, spec) for spec in self.inputs}
         self._output_names = tuple(spec.name for spec in self.outputs)
         self._required = frozenset(s.name for s in self.inputs if not s.optional) - self.controls.keys()
@@ -129,18 +131,21 @@ class Served:
 
     async def infer(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str] = (), *, timeout_us: int = 0,
                     priority: int = 0, sequence: Sequence_ | None = None, nbytes: int = 0,
-                    trace: dict[str, Any] | None = None, started_ns: int = 0, take: Read | None = None) -> Any:
+                    trace: dict[str, Any] | None = None, started_ns: int = 0, take: Read | None = None,
+                    lend: bool = False) -> Any:
         """Answer one request; `outputs` empty means all. Raises Invalid, Busy, Late or Failed.
 
         `trace` gets the stage times, and as `way` the variant that answered where there are several.
 
         Arrays carry the batch axis where `max_batch` > 0. `timeout_us` and `priority` as in OIP (0: the model's own).
         The answer is a dictionary of arrays; with `take` it is what `take` makes of the model's outputs on its thread,
-        while they lie in its memory (a job's: afterwards, here).
+        while they lie in its memory (a job's: afterwards, here). With `lend` the tensors stay where they are until this
+        returns, though their owner may change them, and a model for which that is safe reads them there.
         """
         if self.successor is not None:       # switched between being looked up and being asked: with a body, that takes a while
             return await self.successor.infer(tensors, outputs, timeout_us=timeout_us, priority=priority, sequence=sequence,
-                                              nbytes=nbytes, trace=trace, started_ns=started_ns, take=take)
+                                              nbytes=nbytes, trace=trace, started_ns=started_ns, take=take,
+                                              lend=lend)
         started, way = started_ns or time.perf_counter_ns(), ""
         stats = self.stats
         stats.pending += 1
@@ -154,7 +159,7 @@ class Served:
                     value, times = await self._run_job(tensors, names)
                     value = value if take is None else take(value)
             else:
-                ends = self._ends(tensors, names, take)
+                ends = self._ends(tensors, names, take, lend)
                 value, times, way = await self._run_model(self.batcher, ends, names, batch, nbytes, timeout_us, priority)
         except BaseException as error:
             self._count_failure(error, time.perf_counter_ns() - started)
@@ -179,12 +184,20 @@ class Served:
             raise
         return value, job.times, job.way
 
-    def _ends(self, tensors: Mapping[str, np.ndarray], names: Sequence[str], take: Read | None) -> tuple[Fill, Read]:
+    def _ends(self, tensors: Mapping[str, np.ndarray], names: Sequence[str], take: Read | None,
+              lend: bool = False) -> tuple[Fill, Read]:
         """How a request goes into the session and how its answer comes out."""
+        fill: Fill
         if self.static:
+            lent = {n: a for n, a in tensors.items() if n in self._lendable and a.flags.c_contiguous and a.flags.aligned
+                    } if lend else {}
+            copied = [(n, a) for n, a in tensors.items() if n not in lent]
+
             def fill(row: Any) -> None:
-                for name, array in tensors.items():
+                for name, array in copied:
                     row[name][...] = array
+            if lent:
+                fill = Lending(lent, fill)
 
             def read(row: Any) -> dict[str, Any]:
                 return {name: row[name].copy() for name in names}
@@ -202,14 +215,14 @@ class Served:
         return self.static and not self.controls and self.batcher is not None and self.batcher.ready_now
 
     def infer_now(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str], started_ns: int,
-                  trace: dict[str, int] | None = None, take: Read | None = None) -> Any:
+                  trace: dict[str, int] | None = None, take: Read | None = None, lend: bool = False) -> Any:
         """`infer` without a thread switch, for the event loop; only when `ready_now`."""
         try:
             batch = self.check(tensors, outputs)
         except Invalid as error:
             self._count_failure(error, time.perf_counter_ns() - started_ns)
             raise
-        value, times = self.run_now(*self._ends(tensors, outputs or self._output_names, take), batch, started_ns)
+        value, times = self.run_now(*self._ends(tensors, outputs or self._output_names, take, lend), batch, started_ns)
         if trace is not None:
             trace.update(zip(STAGES, times, strict=True))
         return value

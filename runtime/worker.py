@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .backends import FreeSession, Session
 from .errors import AisleError, Failed
 from .shares import Member, Shares
-from .waiting_line import Job
+from .waiting_line import Fill, Job
 
 Outcome = tuple[Job, Any, BaseException | None]
+
+
+class Lending:
+    """A fill that need not copy `arrays`, inputs by name: a session that can reads them where they lie; `rest` does the others.
+
+    Each array is C-contiguous and aligned and holds all of a request's rows; see OnnxSession.run_lent.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], rest: Fill) -> None:
+        self.arrays = arrays
+        self.rest = rest
+
+    def __call__(self, row: Any) -> None:
+        self.rest(row)
+        for name, array in self.arrays.items():
+            row[name][...] = array
+
+
+def fill_alone(fill: Fill, row: Any, session: Any) -> Mapping[str, np.ndarray] | None:
+    """Fill the rows of the only request of a run; what the session reads elsewhere, None where everything was copied."""
+    if isinstance(fill, Lending) and fill.arrays.keys() <= getattr(session, "lendable", frozenset()):
+        fill.rest(row)
+        return fill.arrays
+    fill(row)
+    return None
 
 
 class Ran(NamedTuple):
@@ -59,7 +86,8 @@ class Worker:
             turn = shares.take(self.member)
         self.running_since = began = time.perf_counter_ns()
         try:
-            value = self.session.run(*arguments)
+            run: Any = self.session.run if len(arguments) < 2 or self.single else self.session.run_lent  # type: ignore[union-attr]
+            value = run(*arguments)
         finally:
             self.running_since = 0
             if shares is not None and turn is not None:
@@ -71,9 +99,14 @@ class Worker:
         results: list[Outcome] = []
         filled: list[tuple[Job, int]] = []
         start, at = time.perf_counter_ns(), 0
+        lent = None
         for job in jobs:
             try:
-                job.fill(session.row(at) if job.rows is None else session.rows(at, job.rows))
+                row = session.row(at) if job.rows is None else session.rows(at, job.rows)
+                if len(jobs) == 1:
+                    lent = fill_alone(job.fill, row, session)
+                else:
+                    job.fill(row)
             except Exception as error:  # noqa: BLE001 - goes to the caller; one bad row fails alone
                 results.append((job, None, error))
                 continue
@@ -82,7 +115,7 @@ class Worker:
         if not filled:
             return results
         try:
-            _, asked, began, ended = self._run(at)
+            _, asked, began, ended = self._run(at) if lent is None else self._run(at, lent)
         except Exception as error:  # noqa: BLE001 - goes to the callers
             if len(filled) == 1:
                 return [*results, (filled[0][0], None, self.backend_error(error))]

@@ -52,7 +52,7 @@ class OnnxBackend:
     def open(self, bundle: Bundle, device: DeviceProfile) -> OnnxSession | OnnxFreeSession:
         """Load the file of the device's first precision. `bundle` comes from `describe`."""
         relative = _file(bundle, device)
-        facts_of(bundle, relative, self._cache)
+        facts = facts_of(bundle, relative, self._cache)
         check_providers(bundle, device.providers, onnx_engine.engine().get_available_providers())
         threads = device.threads or len(os.sched_getaffinity(0))
         errors = onnx_engine.engine_errors()
@@ -65,7 +65,7 @@ class OnnxBackend:
         check_providers(bundle, device.providers, session.get_providers())
         static = all(s.static and s.dtype in MEMORY and not s.optional for s in (*bundle.inputs, *bundle.outputs))
         if static:
-            return OnnxSession(session, bundle, bundle.max_batch, threads)
+            return OnnxSession(session, bundle, bundle.max_batch, threads, frozenset(facts["lendable"]))
         return OnnxFreeSession(session, bundle, threads)
 
 

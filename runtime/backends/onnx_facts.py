@@ -20,7 +20,7 @@ PROBE_SECONDS = 120.0
 MAX_ANSWER_BYTES = 4 << 20
 MAX_ENTRIES = 256
 MAX_CACHE_BYTES = 16 << 20
-_FORM = 3                       # raise it when the facts change: old entries are then probed again
+_FORM = 4                       # raise it when the facts change: old entries are then probed again
 log = logging.getLogger("aisle.backends.onnx")
 
 

@@ -127,7 +127,7 @@ def _walk(data: mmap.mmap, facts: OnnxFacts) -> None:
             _value(data, start, end, facts)
         if children is None:
             continue
-        for number, wire, low, high in _fields(data, start, end):
+        for number, wire, low, high in fields_of(data, start, end):
             fields += 1
             if fields > MAX_FIELDS:
                 raise _Malformed(f"more than {MAX_FIELDS:,} fields")
@@ -137,7 +137,7 @@ def _walk(data: mmap.mmap, facts: OnnxFacts) -> None:
                 stack.append((children[number], low, high, depth))
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields_of(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Fields of the message in data[start:end]: (number, wire type, start and end of the payload).
 
     For a varint (wire type 0) the third value is the number itself.
@@ -182,7 +182,7 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 def _tensor(data: mmap.mmap, start: int, end: int, facts: OnnxFacts) -> None:
     """Add a tensor's declared bytes and the place of its external data."""
     elements, width = 1, 4
-    for number, wire, low, high in _fields(data, start, end):
+    for number, wire, low, high in fields_of(data, start, end):
         if number == 1 and wire == 0:
             elements *= low
         elif number == 1 and wire == 2:      # packed
@@ -201,7 +201,7 @@ def _tensor(data: mmap.mmap, start: int, end: int, facts: OnnxFacts) -> None:
 
 def _external(data: mmap.mmap, start: int, end: int, facts: OnnxFacts) -> None:
     key, value = b"", b""
-    for number, wire, low, high in _fields(data, start, end):
+    for number, wire, low, high in fields_of(data, start, end):
         if wire != 2 or high - low > 4096:
             raise _Malformed("an external_data entry that is not a short text")
         if number == 1:
@@ -217,13 +217,13 @@ def _external(data: mmap.mmap, start: int, end: int, facts: OnnxFacts) -> None:
 def _value(data: mmap.mmap, start: int, end: int, facts: OnnxFacts) -> None:
     """Note a graph input or output of tensor type that says no shape (not even that it is a scalar)."""
     name, shaped = "", True
-    for number, wire, low, high in _fields(data, start, end):
+    for number, wire, low, high in fields_of(data, start, end):
         if number == 1 and wire == 2:
             name = _text(data[low:min(high, low + 4096)])
         elif number == 2 and wire == 2:      # TypeProto; its field 1 is the tensor type, whose field 2 is the shape
-            for inner, kind, first, last in _fields(data, low, high):
+            for inner, kind, first, last in fields_of(data, low, high):
                 if inner == 1 and kind == 2:
-                    shaped = any(n == 2 for n, *_ in _fields(data, first, last))
+                    shaped = any(n == 2 for n, *_ in fields_of(data, first, last))
     if not shaped:
         facts.shapeless.add(name)
 

@@ -20,6 +20,7 @@ from ...models.bundle import BundleError
 from . import onnx_engine
 from .dtypes import MEMORY
 from .onnx_file import check_external, look_into
+from .onnx_uses import lendable
 
 CPU_SECONDS = 120
 TRIAL_SECONDS = 2.0
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def probe(path: Path, root: Path, shown: str) -> dict[str, Any]:
-    """Facts of the model: inputs, outputs, overridable, weights, shapeless, external, batches, note.
+    """Facts of the model: inputs, outputs, overridable, weights, shapeless, external, batches, note, lendable.
 
     `weights` are initializers among the graph's inputs that are too many to be meant as inputs.
     """
@@ -72,7 +73,7 @@ def probe(path: Path, root: Path, shown: str) -> dict[str, Any]:
     names = {entry[0] for kind in ("inputs", "outputs") for entry in found[kind] if not entry[2]}
     batches, note = try_run(session, found, errors, shown)
     return {**found, "shapeless": sorted(facts.shapeless & names), "external": sorted(facts.external),
-            "batches": batches, "note": note}
+            "batches": batches, "note": note, "lendable": lendable(path, [n for n, *_ in found["inputs"]])}
 
 
 def try_run(session: Any, found: dict[str, Any], errors: tuple[type[Exception], ...], shown: str) -> tuple[bool, str]:

@@ -15,6 +15,8 @@ from .blocks import Blocks
 from .dtypes import MEMORY
 from .tensors import check_request, whole
 
+KEPT_LENT = 64       # places that are remembered: the slots of a few clients
+
 
 class OnnxSession:
     """The batched path. ONNX Runtime gets pointers into the blocks, once per number of rows, and copies nothing.
@@ -23,7 +25,9 @@ class OnnxSession:
     (with the copy that `run` makes needful) for 8 rows of 9 kB.
     """
 
-    def __init__(self, session: Any, bundle: Bundle, capacity: int, threads: int = 1) -> None:
+    def __init__(self, session: Any, bundle: Bundle, capacity: int, threads: int = 1,
+                 lendable: frozenset[str] = frozenset()) -> None:
+        self.lendable = lendable          # inputs that `run_lent` may read elsewhere, see onnx_uses
         self.inputs = bundle.inputs
         self.outputs = bundle.outputs
         self.capacity = capacity if bundle.max_batch else 1
@@ -33,6 +37,7 @@ class OnnxSession:
         self._session: Any = session
         self._errors = onnx_engine.engine_errors()
         self._calls: dict[int, Callable[[], None]] = {}     # at most `capacity` of them
+        self._lent: dict[tuple[int, ...], Callable[[], None]] = {}
         self.row = self._blocks.row
         self.rows = self._blocks.rows
 
@@ -47,6 +52,35 @@ class OnnxSession:
         except self._errors as error:
             raise Failed(f"model {self._name!r} failed on {n} row{'s' if n > 1 else ''}: "
                          f"{onnx_engine.reason(error)}") from error
+
+    def run_lent(self, n: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """`run`, but the inputs in `arrays` are read where they are: C-contiguous, aligned, of n rows, names in `lendable`.
+
+        They must stay until this returns. Their owner may change them meanwhile: then the outputs are as wrong.
+        """
+        key = (n, *(array.ctypes.data for array in arrays.values()))
+        call = self._lent.get(key)
+        try:
+            if call is None:
+                if n not in self._calls:
+                    self._first(n)
+                if len(self._lent) >= KEPT_LENT:
+                    self._lent.clear()
+                call = self._lent[key] = self._bound(n, arrays)
+            call()
+        except self._errors as error:
+            raise Failed(f"model {self._name!r} failed on {n} row{'s' if n > 1 else ''}: "
+                         f"{onnx_engine.reason(error)}") from error
+
+    def _bound(self, n: int, arrays: Mapping[str, np.ndarray]) -> Callable[[], None]:
+        binding, rows, session = self._session.io_binding(), self._blocks.rows(0, n), self._session
+        for spec in self.inputs:
+            array = arrays.get(spec.name, rows[spec.name])
+            binding.bind_input(spec.name, "cpu", 0, onnx_engine.ELEMENTS[spec.dtype], array.shape, array.ctypes.data)
+        for spec in self.outputs:
+            array = rows[spec.name]
+            binding.bind_output(spec.name, "cpu", 0, onnx_engine.ELEMENTS[spec.dtype], array.shape, array.ctypes.data)
+        return lambda: session.run_with_iobinding(binding)
 
     def _first(self, n: int) -> None:
         """Bind and run n rows, and make sure that every output really was written into its block."""
@@ -72,6 +106,7 @@ class OnnxSession:
     def close(self) -> None:
         """Forget session and blocks."""
         self._calls.clear()
+        self._lent.clear()
         self._session = None
         self._blocks.arrays.clear()
 

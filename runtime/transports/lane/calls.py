@@ -29,6 +29,7 @@ from ...served import WIRE_NAMES, Served, wire_name
 from ...tensors import ARRAY_DTYPES, pack_bytes, unpack_bytes
 from .memory import Memory
 
+LENT_FROM = 1 << 15    # bytes of inputs below which copying them costs less than running where they lie
 MAX_PLANS = 256     # calls that are remembered of one connection
 
 
@@ -95,6 +96,7 @@ class Plan:
             self._add(tensor, served)
         self.nbytes = sum(tensor.size for tensor in tensors)
         self.steady = served.static and not self.loose and not self.texts
+        self.lends = self.steady and self.nbytes >= LENT_FROM
         self.places: list[tuple[str, np.ndarray]] = []
         self.described = b""
         if served.static:

@@ -167,7 +167,7 @@ class Talk:
         host.requests += 1
         _, timeout_us, priority = VARYING.unpack_from(data, 4)
         if plan.steady and not timeout_us and served.ready_now:
-            told: bytes = served.infer_now(plan.inputs, plan.names, started, take=plan.take)
+            told: bytes = served.infer_now(plan.inputs, plan.names, started, take=plan.take, lend=plan.lends)
             return pack_answer(number, OK, told, count=len(plan.places), ns=time.perf_counter_ns() - started)
         self.busy.add(plan.slot)
         task = asyncio.get_running_loop().create_task(self._later(plan, served, number, timeout_us, priority, started))
@@ -189,7 +189,7 @@ class Talk:
             much = plan.loose and plan.nbytes > INLINE_BYTES
             tensors = await self.host.pool.run(plan.tensors) if much else plan.tensors()
             told = await served.infer(tensors, plan.names, timeout_us=timeout_us, priority=priority, nbytes=plan.nbytes,
-                                      started_ns=started, take=take)
+                                      started_ns=started, take=take, lend=plan.lends)
             answer = pack_answer(number, OK, told, count=len(plan.names), ns=time.perf_counter_ns() - started)
         except asyncio.CancelledError as error:     # the client is gone: nobody else cancels
             forget_frames(error)

@@ -20,8 +20,10 @@ def serving(served: Served) -> dict[str, Any]:
         "pending": served.stats.pending, "overhead_us": served.stats.overhead_ns / 1e3}
     if served.ladder is not None:
         told["variants"] = served.ladder.table()
-    if served.notes:
-        told["notes"] = list(served.notes)
+    says = getattr(served.workload, "notes", None)
+    notes = [*served.notes, *(says(served.engine.asset) if says else [])]
+    if notes:
+        told["notes"] = notes
     return told
 
 

@@ -19,6 +19,8 @@ BENCHES = {
     "gpu": "aisle.bench.gpu:run",
     "load": "aisle.bench.load:run",
     "lane": "aisle.bench.lane:run",
+    "soak": "aisle.bench.soak:run",
+    "mixed": "aisle.bench.mixed:run",
     "recommend": "aisle.bench.recommend:run",
 }
 

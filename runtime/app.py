@@ -23,12 +23,14 @@ from .device import bundles_in, choose_device, fits, needs
 from .engine import Pool
 from .heat import HeatKeeper
 from .pictures import PictureLimits, decoder
+from .pool_line import parse_reserve
 from .pulse import Pulse
 from .repository import Repository
 from .transports.http.access import read_token
 from .transports.http.context import Context
 from .transports.http.frame import Frame, Server
 from .transports.lane import Lane
+from .workloads import WORKLOADS
 
 log = logging.getLogger("aisle.app")
 EXIT_LOST = 75            # EX_TEMPFAIL: another process may succeed
@@ -49,7 +51,7 @@ class App:
         for sentence in said:
             log.info("%s", sentence)
         self._check_memory(device, root)
-        self.pool = Pool(max(2, device.threads), config.queue.max_pool)
+        self.pool = Pool(max(2, device.threads), config.queue.max_pool, reserve_of(config))
         limits = PictureLimits(max_pixels=int(config.pictures.max_megapixels * 1e6))
         state = Path(config.repository.state) if config.repository.state else root / ".aisle"
         self.repository = Repository(
@@ -98,12 +100,12 @@ class App:
         if self.config.lane.socket:
             self.lane = Lane(self.config.lane, self.context)
         self._spawn(self._models())
+        self._spawn(self.heat.run())
         self._spawn(self.repository.engines.run(self.repository))
         health = self.config.health
         if health.canary_every_s:
             self._spawn(Pulse(self.repository, health.canary_every_s, health.canary_deadline_s,
                               lambda: not self.context.draining, self._give_up).run())
-        self._spawn(self.heat.run())
 
     def _give_up(self) -> None:
         """The device is lost to this process; a supervisor starts another one."""
@@ -164,6 +166,14 @@ class App:
             async with asyncio.timeout(max(0.5, until - time.monotonic())):
                 await self.repository.close()
         self.pool.close()
+
+
+def reserve_of(config: Config) -> dict[str, float]:
+    """The shares of the pool that jobs have. ConfigError where they are wrong."""
+    try:
+        return parse_reserve(config.queue.reserve, WORKLOADS)
+    except ValueError as error:
+        raise ConfigError(f"queue.reserve: {error}") from None
 
 
 async def serve(config: Config, announce: Callable[[App], None]) -> int:

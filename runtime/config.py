@@ -65,6 +65,8 @@ class QueueConfig:
 
     max_requests: int = key(256, "Requests that may wait for one model.", least=1, most=1_000_000)
     max_mb: int = key(256, "MiB that may wait for one model.", least=1, most=1 << 20)
+    reserve: tuple[str, ...] = key((), "Shares of the processor's time that jobs get before others where they need it, such "
+                                   "as \"routes=0.3\"; at most 0.9 in all.")
     max_pool: int = key(64, "Pieces of CPU work (decoding, inspection) that may wait for a processor.",
                         least=1, most=100_000)
 
@@ -101,12 +103,12 @@ class DeviceConfig:
     threads: int = key(0, "Threads of an engine; 0 takes the profile's number.", least=0, most=1024)
     variants: str = key("one", "one: each model is opened in the way that the profile prefers; all: in every way that this "
                         "machine can go, so that a request's deadline, or heat, may choose.", choices=("one", "all"))
-
-
     memory_mb: int = key(0, "MiB of memory that the server may plan with; 0: what the machine or its container has.",
                          least=0, most=1 << 30)
     memory_check: str = key("refuse", "What happens at start where the configuration may need more memory than there is.",
                             choices=("refuse", "warn"))
+
+
 @dataclass(frozen=True)
 class EnginesConfig:
     """Engines that are built for this device (TensorRT), while something else serves; see docs/accelerators.md."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from aisle.models.recommend import format
-from aisle.models.recommend.evaluate import Split, leave_one_out, measure
+from aisle.models.recommend.encoder import Weights, encode
+from aisle.models.recommend.evaluate import Score, Split, leave_one_out, measure
 from aisle.models.recommend.fit import fit
 from aisle.models.recommend.interactions import Interactions
 from aisle.models.recommend.network import Options, train
@@ -32,11 +33,16 @@ def plain(data: Interactions, split: Split, job: dict[str, Any], bundle: str | N
     before = split.before("valid")
     histories, targets = [before[u] for u in some], split.valid[some]
     began = time.process_time()
-    made = train(split.train, split.items, Options(**job["options"]), lambda weights, vectors: measure(
-        lambda h: tastes(weights, vectors, h) @ vectors.T, histories, targets).ndcg, told)
+    made = train(split.train, split.items, Options(**job["options"]),
+                 lambda weights, vectors: measure(network(weights, vectors), histories, targets).ndcg, told)
     spent = time.process_time() - began
-    found = measure(lambda h: tastes(made.weights, made.vectors, h) @ made.vectors.T, split.before("test"), split.test)
+    found = measure(network(made.weights, made.vectors), split.before("test"), split.test)
     return {"hit": found.hit, "ndcg": found.ndcg, "epochs": made.epochs, "cpu_s": spent}
+
+
+def network(weights: Weights, vectors: np.ndarray) -> Score:
+    """Scores of the network alone."""
+    return lambda some: tastes(lambda given: encode(weights, given), weights.length, vectors, some) @ vectors.T
 
 
 def told(part: float, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .blend import AGES, Blend, Near, choose, neighbours
-from .encoder import Weights, onnx
+from .encoder import Weights, encode, onnx
 from .evaluate import PROTOCOL, Measured, Split, leave_one_out, measure
 from .format import Fitted
 from .interactions import Interactions
@@ -105,7 +105,7 @@ class _Job:
         trained = train(self.split.train, self.split.items, self.options, self._validate, self._part(0))
         near = neighbours(self.split.train, self.split.items)
         doubt, vectors, words = self._place(trained, self.split.train, DOUBTS)
-        blend = choose(near, tastes(trained.weights, vectors, self.histories), vectors, self.histories, self.targets)
+        blend = choose(near, self._tastes(trained.weights, vectors, self.histories), vectors, self.histories, self.targets)
         plan = Plan(trained.epochs, blend, doubt)
         return self._result(trained, vectors, words, near, self.split.train, blend), plan
 
@@ -125,7 +125,10 @@ class _Job:
         return None if tell is None else lambda part, text: tell((turn + part) / turns, text)
 
     def _validate(self, weights: Weights, vectors: np.ndarray) -> float:
-        return measure(lambda histories: tastes(weights, vectors, histories) @ vectors.T, self.histories, self.targets).ndcg
+        return measure(lambda some: self._tastes(weights, vectors, some) @ vectors.T, self.histories, self.targets).ndcg
+
+    def _tastes(self, weights: Weights, vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
+        return tastes(lambda given: encode(weights, given), weights.length, vectors, histories)
 
     def _place(self, trained: Trained, sequences: Sequence[np.ndarray],
                doubts: Sequence[float]) -> tuple[float, np.ndarray, np.ndarray]:

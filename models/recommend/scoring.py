@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,26 +12,27 @@ from .evaluate import ROWS, Score
 from .format import Fitted, quantised
 from .network import padded
 
+# histories float32 (users, length, d) -> tastes float32 (users, d)
+Encoder = Callable[[np.ndarray], np.ndarray]
 
-def tastes(weights: Weights, vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
+
+def tastes(encoder: Encoder, length: int, vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
     """The encoder's answers for histories of rows, float32 (histories, d)."""
-    out = np.empty((len(histories), weights.depth), np.float32)
+    out = np.empty((len(histories), vectors.shape[1]), np.float32)
     for start in range(0, len(histories), ROWS):
-        some = histories[start:start + ROWS]
-        rows = padded(some, min(weights.length, max(1, max(map(len, some)))))
-        whole = np.zeros((len(some), weights.length, weights.depth), np.float32)
-        whole[:, weights.length - rows.shape[1]:] = np.where((rows >= 0)[..., None], vectors[rows], np.float32(0))
-        out[start:start + ROWS] = encode(weights, whole)
+        rows = padded(histories[start:start + ROWS], length)
+        out[start:start + ROWS] = encoder(np.where((rows >= 0)[..., None], vectors[rows], np.float32(0)))
     return out
 
 
-def score(fitted: Fitted, weights: Weights, whole: bool = False) -> Score:
+def score(fitted: Fitted, encoder: Weights | Encoder, whole: bool = False) -> Score:
     """Taste by table plus bonus; with `whole` table and taste are int8, as the server's kernel takes them."""
     ages = np.asarray(fitted.ages, np.float32)
     near = Near(fitted.near, fitted.near_count, fitted.near_weight)
+    run: Encoder = (lambda given: encode(encoder, given)) if isinstance(encoder, Weights) else encoder
 
     def scores(histories: Sequence[np.ndarray]) -> np.ndarray:
-        taste = tastes(weights, fitted.vectors, histories)
+        taste = tastes(run, fitted.length, fitted.vectors, histories)
         return product(taste, fitted.vectors, whole) + added(near, histories, ages, len(fitted.ids))
     return scores
 

@@ -69,6 +69,7 @@ def test_goals_belong_to_beauty_alone(folder: Path, monkeypatch: pytest.MonkeyPa
                 "refit_cpu_s": 150.0, "int8_hit": 0.11, "int8_ndcg": 0.0699}
     monkeypatch.setattr(training, "trainer", lambda quick: ("python", ""))
     monkeypatch.setattr(training, "run", fitted)
+    monkeypatch.setattr(accuracy, "served", lambda case, bundle, wanted: case.row("served", wanted))
     one = next(data_sets(folder, False))
     monkeypatch.setattr(DataSet, "beauty", property(lambda self: True))
     rows = {row.metric: row for row in accuracy.rows(one, False)}
@@ -96,6 +97,18 @@ def test_a_fit_that_fails_is_a_sentence(tmp_path: Path) -> None:
     shop = shoppers(IDS, ["g"] * 100, users=5)
     found = training.run(sys.executable, shop, {"what": "ours", "options": {"seed": "x"}, "refit": "no"}, tmp_path, "test")
     assert "the fit ended with 1" in found["error"]
+
+
+def test_a_served_bundle_is_measured_with_its_int8_encoder(folder: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    from aisle.models.make import shop_taste
+    shop = shop_taste.visits(300)
+    case = accuracy._Case(DataSet("x", "made", shop), accuracy.leave_one_out(shop), "")
+    bundle = shop_taste.SHIPPED / shop_taste.NAME / "1"
+    fitted = accuracy.load(bundle)
+    assert fitted.ids == shop.items
+    row = accuracy.served(case, bundle, 0.5)
+    assert row.goal == "<= 0.5 %" and row.value is not None and -100 < row.value < 50
 
 
 def test_the_worker_fits(tmp_path: Path) -> None:

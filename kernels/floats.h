@@ -1,5 +1,6 @@
 // Registers of WIDE floats by the compiler's vectors, so that one text serves every instruction set; no sum across a register
-// in an inner loop. An op defines FLOATS_BODY, the file of its loops, compiled once per instruction set in its namespace.
+// in an inner loop. `every` puts a value in all lanes: taking 0 off costs nothing, adding it does (it makes 0 of -0). An op
+// defines FLOATS_BODY, the file of its loops, compiled once per instruction set in its namespace.
 #pragma once
 #include "cpu.h"
 #include "half.h"
@@ -17,6 +18,7 @@ namespace floats_base {
 enum { WIDE = 4 };
 typedef float V __attribute__((vector_size(16)));
 typedef int32_t VI __attribute__((vector_size(16)));
+FLOATS_INLINE V every(float x) { return x - V{}; }
 FLOATS_INLINE V load(const float* p) { V v; memcpy(&v, p, sizeof v); return v; }
 FLOATS_INLINE V load(const uint16_t* p) { return V{from_half(p[0]), from_half(p[1]), from_half(p[2]), from_half(p[3])}; }
 #if defined(__aarch64__)
@@ -35,6 +37,7 @@ namespace floats_avx2 {
 enum { WIDE = 8 };
 typedef float V __attribute__((vector_size(32)));
 typedef int32_t VI __attribute__((vector_size(32)));
+FLOATS_INLINE V every(float x) { return x - V{}; }
 FLOATS_INLINE V load(const float* p) { return _mm256_loadu_ps(p); }
 FLOATS_INLINE V load(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
 FLOATS_INLINE V times_plus(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
@@ -53,6 +56,7 @@ namespace floats_avx512 {
 enum { WIDE = 16 };
 typedef float V __attribute__((vector_size(64)));
 typedef int32_t VI __attribute__((vector_size(64)));
+FLOATS_INLINE V every(float x) { return x - V{}; }
 FLOATS_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
 FLOATS_INLINE V load(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
 FLOATS_INLINE V times_plus(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }

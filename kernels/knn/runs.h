@@ -39,7 +39,7 @@ static void meet(const float* const* queries, const float* block, int d, float* 
                 for (int i = 0; i < TILES; i++) codes[i] = load(block + 64 * (long)g + t + i * WIDE);
 #pragma GCC unroll 8
                 for (int k = 0; k < QUERIES; k++) {
-                    const V q = queries[k][g] - V{};
+                    const V q = every(queries[k][g]);
 #pragma GCC unroll 8
                     for (int i = 0; i < TILES; i++) sums[k][i] = times_plus(q - codes[i], q - codes[i], sums[k][i]);
                 }

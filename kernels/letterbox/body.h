@@ -297,6 +297,16 @@ static void FN(halves)(const float* row, int w, long stride, uint16_t* to) {
 INLINE void FN(wholes)(const float* row, int w, long stride, float low, float high, uint8_t* to) {
     int x = 0;
 #if ISA >= 4
+    // Packing saturates; what is too large for a whole number would come out as the least one, so that bound alone is kept.
+#define WHOLE(p) _mm512_cvtps_epi32(_mm512_min_ps(_mm512_loadu_ps(p), _mm512_set1_ps(high)))
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    for (; stride == 1 && x + 64 <= w; x += 64) {
+        const __m512i front = _mm512_packs_epi32(WHOLE(row + x), WHOLE(row + x + 16));
+        const __m512i back = _mm512_packs_epi32(WHOLE(row + x + 32), WHOLE(row + x + 48));
+        const __m512i bytes = low < 0 ? _mm512_packs_epi16(front, back) : _mm512_packus_epi16(front, back);
+        _mm512_storeu_si512(to + x, _mm512_permutexvar_epi32(order, bytes));
+    }
+#undef WHOLE
     for (; stride == 1 && x + 16 <= w; x += 16) {
         const __m512 v = _mm512_min_ps(_mm512_max_ps(_mm512_loadu_ps(row + x), _mm512_set1_ps(low)), _mm512_set1_ps(high));
         _mm_storeu_si128((__m128i*)(to + x), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));

@@ -25,21 +25,21 @@ template <int N, class T> FLOATS_INLINE float panel(const float* gap, const T* f
         for (; j + 4 <= d; j += 4, row += 4 * (long)columns)
 #pragma GCC unroll 2
             for (int k = 0; k < N && k < 2; k++) {
-                sums[k] = times_plus(V{} + gap[j], load(row + k * WIDE), sums[k]);
-                second[k] = times_plus(V{} + gap[j + 1], load(row + columns + k * WIDE), second[k]);
-                third[k] = times_plus(V{} + gap[j + 2], load(row + 2 * columns + k * WIDE), third[k]);
-                fourth[k] = times_plus(V{} + gap[j + 3], load(row + 3 * columns + k * WIDE), fourth[k]);
+                sums[k] = times_plus(every(gap[j]), load(row + k * WIDE), sums[k]);
+                second[k] = times_plus(every(gap[j + 1]), load(row + columns + k * WIDE), second[k]);
+                third[k] = times_plus(every(gap[j + 2]), load(row + 2 * columns + k * WIDE), third[k]);
+                fourth[k] = times_plus(every(gap[j + 3]), load(row + 3 * columns + k * WIDE), fourth[k]);
             }
 #pragma GCC unroll 2
         for (int k = 0; k < N && k < 2; k++) sums[k] += (second[k] + third[k]) + fourth[k];
     }
     for (; j < whole; j++, row += columns ? columns : d - j) {
-        const V by = V{} + gap[j];
+        const V by = every(gap[j]);
 #pragma GCC unroll 8
         for (int k = 0; k < N; k++) sums[k] = times_plus(by, load(row + k * WIDE), sums[k]);
     }
     for (; j < d && j < left + N * WIDE; j++, row += d - j) {
-        const V by = V{} + gap[j];
+        const V by = every(gap[j]);
         const int at = j - left;
 #pragma GCC unroll 8
         for (int k = 0; k < N; k++) {

@@ -11,10 +11,10 @@ from .covisit import best, pairs
 from .evaluate import ROWS, of_ranks
 from .format import NEAR
 
-LAG, FADE, SHRINK = 50, 0.2, 8.0     # of pairs: how far apart, how much less with each step, how many visitors it takes
+LAG, FADE, SHRINK = 50, 0.1, 16.0    # of pairs: how far apart, how much less with each step, how many visitors it takes
 MOST = 10_000_000                    # neighbours of all items together
 AGES = 20                            # of a visitor's newest events count
-STRENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
+STRENGTHS = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 FADES = (0.7, 0.85, 0.95)
 
 

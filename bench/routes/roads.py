@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...kernels import shortest_path
 from ...kernels.shortest_path import INF
+from ...models.bundle import verify
+from ...models.bundle_file import read_bundle
+from ...models.route.assemble import assemble
+from ...models.route.network import save, with_topology
+from ...models.route.router import open_map
+from ...runtime.workloads.route_live import shared_by
 from ..report import Options, Row
 from .maps import extracts, graph, made_city, with_questions
 from .peers import Peers, peers
@@ -46,6 +54,7 @@ def measure(case: str, made: dict[str, np.ndarray], others: Peers, options: Opti
     yield _row(case, "order and hierarchy", built, "s", "routingkit_cch", rk.get("prepared"),
                note=rk.get("error") or "CPU time; the peer's includes its first customisation")
     yield Row(case, "open, check and customise", opened, "ms")
+    yield opening(case, made, 2 if options.quick else 5)
     held = sum(v.nbytes for v in topology.values()) + 2 * (4 * len(made["tail"]) + 16 * len(topology["up_head"]))
     yield Row(case, "memory of hierarchy and both metrics", held / 2**20, "MiB",
               note=f"the process grew to {_memory_mb():.0f} MiB at its highest, from {before:.0f}")
@@ -111,6 +120,8 @@ def changes(case: str, engine: shortest_path.Engine, made: dict[str, np.ndarray]
         engine.apply(name, made["weights"][name])
     table = np.empty((len(made["sources"]), len(made["targets"])), np.uint32)
     tables = [_cpu(engine.matrix, made["sources"], made["targets"], table) / 1000 for _ in range(rounds)]
+    yield from shared(case, engine, every, made["weights"], rounds)
+    yield from metres(case, engine, made, table, rounds)
     peer = others.ask(do="changes", count=rounds)
     note = peer.get("error") or "CPU time of the one thread, ours and the peer's"
     goal = {"w": "<= 40 ms per core and 900 k arcs", "c": "one closure applied <= 0.05 ms", "t": "table 100 x 100 <= 10 ms"}
@@ -125,6 +136,51 @@ def changes(case: str, engine: shortest_path.Engine, made: dict[str, np.ndarray]
     yield _row(case, "table 100 x 100", statistics.median(tables), "ms", "routingkit_cch",
                peer["table"] / 1000 if "table" in peer else None, note, goal["t"] if strict else None,
                statistics.median(tables) <= 10)
+
+
+def shared(case: str, engine: shortest_path.Engine, every: np.ndarray, weights: np.ndarray, rounds: int) -> Iterable[Row]:
+    """All weights anew by one thread and by two in turn; and in how far the parts could be shared among more."""
+    parts: list[float] = []
+
+    def timed(jobs: list[Callable[[], None]]) -> None:
+        parts[:] = [_cpu(job) / 1000 for job in jobs]
+    one, two, run = list[float](), list[float](), shared_by(2)
+    for _ in range(rounds):
+        one.append(_once(engine.apply, every, weights) / 1000)
+        two.append(_once(engine.apply, every, weights, run) / 1000)
+    whole = _cpu(engine.apply, every, weights, timed) / 1000
+    yield Row(case, "customise all weights, two threads, wall", statistics.median(two), "ms", peer="one thread",
+              peer_value=statistics.median(one), ratio=statistics.median(one) / statistics.median(two),
+              note=f"{len(parts)} parts take {sum(parts):.1f} of {whole:.1f} ms CPU, the longest "
+                   f"{max(parts, default=0):.1f}; what is left is one thread's; the result is the same to the bit")
+
+
+def opening(case: str, made: dict[str, np.ndarray], rounds: int) -> Row:
+    """A map from its bundle to the first answer, in a process that has the libraries loaded and files in the system's cache."""
+    plain = assemble(made["x"], made["y"], made["tail"], made["head"], made["weights"], np.maximum(made["weights"] // 80, 1),
+                     frame="plane", kinds=("street",))
+    with tempfile.TemporaryDirectory() as folder:
+        save(with_topology(plain), Path(folder), "map")
+
+        def once() -> None:
+            router = open_map(Path(folder))
+            router.nearest(float(made["y"][0]), float(made["x"][0]))
+            router.cost(0, 1)
+        spent = [_cpu(once) / 1000 for _ in range(rounds)]
+        begin = time.thread_time()
+        verify(read_bundle(Path(folder)))
+        checked = (time.thread_time() - begin) * 1000
+    return Row(case, "map opened, to its first answer", statistics.median(spent), "ms", spread=max(spent),
+               note=f"CPU time; mapped, every index checked; a server compares checksums before, {checked:.0f} ms")
+
+
+def metres(case: str, engine: shortest_path.Engine, made: dict[str, np.ndarray], table: np.ndarray,
+           rounds: int) -> Iterable[Row]:
+    """A table of costs with what the ways are long."""
+    lengths = np.maximum(made["weights"] // 80, 1).astype(np.uint32)
+    sums = np.empty(table.shape, np.int64)
+    spent = [_cpu(engine.matrix, made["sources"], made["targets"], table, lengths, sums) / 1000 for _ in range(rounds)]
+    yield Row(case, "table 100 x 100 with metres", statistics.median(spent), "ms", note="most of it once, whatever its size")
 
 
 def _ms(answer: dict, key: str) -> float | None:

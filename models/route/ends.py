@@ -137,10 +137,17 @@ def of_nodes(first: np.ndarray, states: np.ndarray) -> Spots:
 
 
 def grouped(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(int64 first (count + 1), int32 places): where each of the numbers 0 to count - 1 stands in `values`, rising."""
-    first = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(values, minlength=count), out=first[1:])
-    return first, np.argsort(values, kind="stable").astype(np.int32)
+    """(int64 first (count + 1), int32 places): where each of the numbers 0 to count - 1 stands in `values`, rising.
+
+    `values` begins with these numbers in order, as `Network` says; the few after them are copies.
+    """
+    copies = values[count:]
+    order = np.argsort(copies, kind="stable")
+    places = np.insert(np.arange(count, dtype=np.int32), copies[order] + 1, (count + order).astype(np.int32))
+    first = np.arange(count + 1, dtype=np.int64)
+    if len(copies):
+        first[1:] += np.cumsum(np.bincount(copies, minlength=count))
+    return first, places
 
 
 def gathered(first: np.ndarray, members: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

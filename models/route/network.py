@@ -175,6 +175,9 @@ def check(network: Network, where: str = "map") -> None:
                               f" - at `{name}`; the map is damaged: copy or build it again")
     if known["k"] < known["n"] or known["a"] < known["e"] or not (np.diff(a["shape_first"]) >= 0).all():
         raise BundleError(f"{where}: arcs, states or shapes do not cover edges and nodes; build the map again")
+    for name, count in (("arc_edge", known["e"]), ("state_node", known["n"])):
+        if not np.array_equal(a[name][:count], np.arange(count)):
+            raise BundleError(f"{where}: expected 0, 1, 2, ... first - at `{name}`; the map is damaged: copy or build it again")
     if not (np.isfinite(a["node_x"]).all() and np.isfinite(a["node_y"]).all()):
         raise BundleError(f"{where}: a node has no finite coordinates; build the map again")
 

@@ -28,12 +28,18 @@ const WORDS = {
     inspect_now: "Inspect parts now", not_taught: "This station has not been taught yet. Show it good parts.",
     token: "This server asks for its access token", token_wrong: "That token was not accepted. Try again.", ok: "OK",
     unreachable: "The server does not answer. Is it running?", only_pictures: "That is no picture.",
-    maps: "Maps", map_card: "{nodes} nodes · {changes} changes", map_about: "{nodes} nodes · {edges} edges · {profile}",
+    maps: "Maps", map_card: "{nodes} nodes · {changes} changes", site_card: "joins {maps}",
+    map_about: "{nodes} nodes · {edges} edges · {profile}",
     tool_route: "Find a way", tool_close: "Close a street", hint_start: "Press where the way begins",
     hint_goal: "Now press where it ends", hint_close: "Press a street to close it", length: "Length", others: "Others",
     changes: "Changes", no_changes: "Every street is open.", end_it: "End", do_close: "closed", do_open: "open",
     do_speed: "slow", zoom_in: "Closer", zoom_out: "Farther", whole_map: "Whole map",
     map_keys: "Map: arrows move it, + and - zoom, Enter presses its middle", partly: "Zoom in to see every street",
+    shops: "Shops", shop_card: "{items} products", shop_about: "{items} products", search: "Search", search_for: "What are you looking for?",
+    help_me: "Help me choose", found_for: "For “{q}”", for_you: "For you", popular: "Popular here", forget: "Forget my visit",
+    kept_here: "What you look at stays in this page and is forgotten with it.", back: "Back", end_help: "Stop asking",
+    question_of: "Question {n} of at most {most}", asked_enough: "{n} answers are enough", here_they_are: "These fit you best",
+    fits_best: "Fits best so far", but_not: "but not: {text}", price_chip: "{least} – {most}",
   },
   zh: {
     stations: "工位", all_stations: "全部工位", no_stations: "还没有示教过的工位。取个名字，给它看几件合格品即可。",
@@ -60,12 +66,18 @@ const WORDS = {
     inspect_now: "开始检测", not_taught: "该工位尚未示教，请给它看合格品。",
     token: "此服务器需要访问令牌", token_wrong: "令牌不正确，请重试。", ok: "确定",
     unreachable: "服务器没有回应，它在运行吗？", only_pictures: "这不是图片。",
-    maps: "地图", map_card: "{nodes} 个节点 · {changes} 处变更", map_about: "{nodes} 个节点 · {edges} 条边 · {profile}",
+    maps: "地图", map_card: "{nodes} 个节点 · {changes} 处变更", site_card: "连接 {maps}",
+    map_about: "{nodes} 个节点 · {edges} 条边 · {profile}",
     tool_route: "查找路线", tool_close: "封闭道路", hint_start: "点按起点",
     hint_goal: "再点按终点", hint_close: "点按要封闭的道路", length: "长度", others: "其他路线",
     changes: "变更", no_changes: "所有道路畅通。", end_it: "结束", do_close: "封闭", do_open: "开放",
     do_speed: "缓行", zoom_in: "放大", zoom_out: "缩小", whole_map: "全图",
     map_keys: "地图：方向键移动，+ 和 - 缩放，回车点按中心", partly: "放大可见全部道路",
+    shops: "商店", shop_card: "{items} 件商品", shop_about: "{items} 件商品", search: "搜索", search_for: "您想找什么？",
+    help_me: "帮我选", found_for: "“{q}”的结果", for_you: "为您推荐", popular: "本店热门", forget: "忘记这次浏览",
+    kept_here: "您看过的内容只留在此页面，离开即忘。", back: "上一步", end_help: "不再提问",
+    question_of: "第 {n} 问，最多 {most} 问", asked_enough: "已有 {n} 个回答，足够了", here_they_are: "这些最适合您",
+    fits_best: "目前最合适", but_not: "但不是：{text}", price_chip: "{least} – {most}",
   },
 };
 
@@ -76,6 +88,9 @@ export function t(key, values = {}) {
   const text = WORDS[language][key] ?? WORDS.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
+
+/** The language that is spoken now: en or zh. */
+export const current = () => language;
 
 /** Whether the tables know `key`. */
 export const knows = (key) => key in WORDS.en;

@@ -164,6 +164,7 @@ function words() {
 languageButton(at("language"), words);
 try {
   about = await get(path);
+  if (about.frame === "site") throw new Error(t("site_card", { maps: about.maps.join(", ") }));
   view = new View(at("canvas"), about, () => view && look());
   steer(view, pressed);
   at("closer").addEventListener("click", () => view.zoom(1.6));

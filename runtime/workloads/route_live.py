@@ -26,6 +26,7 @@ log = logging.getLogger("aisle.routes")
 
 MAX_CHANGES = 10_000
 MAX_EDGES = 2_000_000       # of all changes together
+SHARED = 100_000            # edges of a map from which threads are worth their start where most of it changes
 COMPACT = 512               # records beyond twice the changes that hold, before the file is written anew
 Outcome = tuple[int, tuple[str, ...]] | AisleError      # version and names of the changes, or what was wrong
 
@@ -216,7 +217,8 @@ class LiveMap:
 
     def _apply(self, edges: Iterable[int], threads: int = 1) -> int:
         """Make it so for all queries, in one step."""
-        return self.router.apply({edge: self._cost(edge) for edge in edges}, shared(threads))
+        return self.router.apply({edge: self._cost(edge) for edge in edges},
+                                 shared_by(threads) if threads > 1 and self.router.network.edges >= SHARED else None)
 
     def _forget(self, name: str) -> set[int]:
         """Take a change away; the edges that it held."""
@@ -284,14 +286,16 @@ class LiveMap:
             self._writing = False
 
 
-def shared(threads: int) -> Run | None:
-    """How a kernel's jobs are shared by so many threads, which end with them; None for one."""
-    if threads < 2:
-        return None
-
+def shared_by(threads: int) -> Run:
+    """How a kernel's jobs are shared by so many threads, which end with them."""
     def run(jobs: list[Callable[[], None]]) -> None:
+        waiting = iter(jobs)       # of a list: its steps are whole under the GIL, so each job goes to one thread
+
+        def work() -> None:
+            for job in waiting:
+                job()
         with ThreadPoolExecutor(threads, "aisle-weights") as pool:
-            for done in [pool.submit(job) for job in jobs]:
+            for done in [pool.submit(work) for _ in range(threads)]:
                 done.result()
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -185,3 +186,21 @@ def test_bounds_and_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(Failed, match="No space left on device"):
         map_.update([], drop=["a"])
     assert map_.closed().tolist() == [0, 1]
+
+
+def test_a_change_of_most_of_the_map_is_shared_by_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(route_live, "SHARED", 10)
+    seen: list[str] = []
+
+    def spied(threads: int) -> object:
+        run = route_live_shared_by(threads)
+        return lambda jobs: run([lambda job=job: (seen.append(threading.current_thread().name), job()) for job in jobs])
+    route_live_shared_by = route_live.shared_by
+    monkeypatch.setattr(route_live, "shared_by", spied)
+    alone, many = live(n=60), live(n=60)
+    slow = [Change("slow", "speed", 1.8, edges=tuple(range(0, 118, 2)))]
+    alone.update_all([(slow, ())])
+    assert not seen
+    many.update_all([(slow, ())], threads=3)
+    assert seen and all(name.startswith("aisle-weights") for name in seen)
+    assert cost(many) == cost(alone) == 59 * 200_000

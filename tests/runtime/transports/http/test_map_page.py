@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aisle.models.make import blocks_map
+from aisle.models.route.build import build_map, save_map
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,19 @@ def test_chinese(open_browser: Callable[[str], Any], town: Any) -> None:
     browser = open_browser("zh-CN")
     browser.open(f"http://{town.address}/map/town")
     browser.until("return document.querySelector('#hint').innerText === '点按起点'")
+
+
+def test_a_site_is_listed_and_says_what_it_joins(browser: Any, launch: Callable[..., Any],
+                                                 tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("town", "village"):
+        blocks_map.make(folder / "models", name, 5, 5)
+    gate = '[[portals]]\nname = "gate"\na = {map = "town", node = 1}\nb = {map = "village", node = 1}\n'
+    (folder / "site.toml").write_text(gate)
+    save_map(build_map(folder / "site.toml"), folder / "models" / "campus" / "1", "campus")
+    one = launch(folder / "models")
+    browser.open(f"http://{one.address}/")
+    browser.until("return document.querySelector('#maps')?.innerText.includes('joins town, village')")
+    browser.open(f"http://{one.address}/map/campus")
+    browser.until("return !document.querySelector('#alert').hidden")
+    assert browser.text("#alert") == "joins town, village"

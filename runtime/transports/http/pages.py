@@ -45,7 +45,7 @@ def read_files(folder: Path) -> dict[str, File]:
 
 
 class Pages:
-    """GET / (the stations and maps), /station/{name}, /map/{name}, /static/{file}."""
+    """GET / (the stations, maps and shops), /station/{name}, /map/{name}, /shop/{name}, /static/{file}."""
 
     def __init__(self, context: Context) -> None:
         self.files = read_files(WEB)
@@ -53,7 +53,7 @@ class Pages:
     def routes(self) -> list[web.RouteDef]:
         """All routes of the pages."""
         return [web.get("/", self.index), web.get("/station/{name}", self.station), web.get("/map/{name}", self.map),
-                web.get("/static/{file}", self.static), web.get("/favicon.ico", self.icon)]
+                web.get("/shop/{name}", self.shop), web.get("/static/{file}", self.static), web.get("/favicon.ico", self.icon)]
 
     async def index(self, request: web.Request) -> web.Response:
         """The list of stations."""
@@ -66,6 +66,10 @@ class Pages:
     async def map(self, request: web.Request) -> web.Response:
         """One map; it is drawn by the page itself from what the job answers."""
         return self._send(request, "map.html")
+
+    async def shop(self, request: web.Request) -> web.Response:
+        """One shop; the page itself asks it."""
+        return self._send(request, "shop.html")
 
     async def icon(self, request: web.Request) -> web.Response:
         """Browsers ask for this by themselves."""

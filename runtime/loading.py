@@ -110,7 +110,8 @@ def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None
 def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
     """Open the most preferred way that opens, or every way; each that does not is said, in the log and in `notes`."""
     found, passed_over = usable(bundle, device)
-    notes = [f"{backend} is preferred by device '{device.name}' and is not used: {why}" for backend, why in passed_over.items()]
+    notes = [f"{backend} is preferred by device '{device.name}' and is not used: {why}" for backend, why in passed_over.items()
+             if backend in device.backends]
     rungs: list[Rung] = []
     described, failed = bundle, None
     for way in found:

@@ -26,6 +26,7 @@ HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")     # what INT8 is for
 LIGHT = ("Add", "Mul", "Relu", "LeakyRelu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape",
          "Transpose", "Squeeze", "Unsqueeze", "Pad", "Resize", "Split")
 QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
+CARRIED = ("Relu", "LeakyRelu", "Clip", "Add", "Mul")      # of those, what stays in float behind a layer that does
 SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 THREADS = 1
 
@@ -57,6 +58,7 @@ class OnnxTool:
         if not self.layers:
             raise BundleError(f"{shown} has {', '.join(sorted(operators & set(HEAVY)))} without constant weights only; INT8 "
                               "needs weights that are stored in the file")
+        self._behind = self._find_behind()
         self._ranges: Any = None
 
     def _tried(self, step: Any) -> Any:
@@ -91,6 +93,27 @@ class OnnxTool:
         stored = {tensor.name for tensor in graph.initializer}
         return (node.name for node in graph.node if node.op_type in HEAVY and len(node.input) > 1 and node.input[1] in stored)
 
+    def _find_behind(self) -> dict[str, list[str]]:
+        """Of each layer, what follows it up to the next one: rounding that to 8 bits would undo what float is for."""
+        import onnx
+
+        graph = onnx.load(self._prepared).graph
+        takers: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for name in node.input:
+                takers.setdefault(name, []).append(node)
+        found: dict[str, list[str]] = {}
+        for node in graph.node:
+            if node.name not in self.layers:
+                continue
+            behind, ends = found.setdefault(node.name, []), list(node.output)
+            while ends:
+                for taker in takers.get(ends.pop(), ()):
+                    if taker.op_type in CARRIED and taker.name not in behind:
+                        behind.append(taker.name)
+                        ends += taker.output
+        return found
+
     def calibrate(self, feeds: Iterable[Mapping[str, np.ndarray]]) -> None:
         """Learn the least and the largest value of every tensor from the feeds."""
         from onnxruntime.quantization import CalibrationMethod, create_calibrator
@@ -118,8 +141,9 @@ class OnnxTool:
 
         def make() -> None:
             activations = QuantType.QUInt8 if kind == "cpu" else QuantType.QInt8
+            spared = [*floats, *(name for layer in floats for name in self._behind[layer])]
             quantizer = QDQQuantizer(onnx.load(self._prepared), True, False, QuantType.QInt8, activations, self._ranges,
-                                     list(only), list(floats), list(HEAVY + LIGHT), dict(SYMMETRIC) if kind == "trt" else {})
+                                     list(only), spared, list(HEAVY + LIGHT), dict(SYMMETRIC) if kind == "trt" else {})
             quantizer.quantize_model()
             onnx.save(quantizer.model.model, path)
         self._tried(make)

@@ -1,14 +1,90 @@
-"""`aisle model check`: every variant of a bundle on this machine."""
+"""`aisle model check`: every variant of a bundle on this machine: does it open, answer its canary, how fast, how large."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Options of `aisle model check`."""
+    parser.add_argument("bundle", type=Path, help="a bundle's folder, or a model's folder (its newest version is meant)")
+    parser.add_argument("--device", default="auto", help="device profile (default: the one that fits this machine)")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1], metavar="N", help="rows of a run (default: 1)")
+    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="how long each is run (default %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="keep what was measured in the bundle's table of variants")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and no progress")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0."""
-    return 0
+    """0 where every usable way works, 1 where one does not, 2 with a sentence for a bundle that cannot be checked."""
+    from ...models.bundle import BundleError
+    from ..errors import AisleError
+    try:
+        told = check(args)
+    except (AisleError, BundleError, ValueError, OSError) as error:
+        print(json.dumps({"error": str(error)}) if args.json else f"aisle model check: {error}",
+              file=sys.stdout if args.json else sys.stderr)
+        return 2
+    print(json.dumps(told) if args.json else plain(told))
+    return 1 if any(row["error"] for row in told["rows"]) else 0
+
+
+def check(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure every way in a process of its own."""
+    from ...models.bundle import verify
+    from ..config import Config, DeviceConfig
+    from ..device import choose_device
+    from ..quantizing import find_bundle
+    from ..variant_check import check as measure_all
+    from .teach import Bar
+    if min(args.batch) < 1 or not 0 < args.seconds <= 600:
+        raise ValueError(f"expected --batch of 1 or more and --seconds above 0 up to 600, got {args.batch} and "
+                         f"{args.seconds:g}")
+    bundle, _ = find_bundle(args.bundle)
+    verify(bundle)
+    if not bundle.files:
+        raise ValueError(f"bundle '{bundle.name}' has no model files: there is nothing to run by an engine")
+    device, _ = choose_device(replace(Config(), device=DeviceConfig(profile=args.device)))
+    with Bar() as bar:
+        rows, missing = measure_all(bundle, device, args.batch, args.seconds, None if args.json else bar.show)
+    if args.keep:
+        keep(bundle, rows)
+    return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing}
+
+
+def keep(bundle: Any, rows: list[dict[str, Any]]) -> None:
+    """Write what was measured with one row into the bundle's table of variants."""
+    from ...edge_devices.probe import probe
+    from ...models.bundle import Variant
+    from ...models.bundle_file import write_bundle_toml
+    table = {(v.backend, v.precision): v for v in bundle.variants}
+    for row in rows:
+        backend, precision = row["way"].split(" ", 1)
+        if row["batch"] == 1 and not row["error"]:
+            table[backend, precision] = replace(
+                table.get((backend, precision), Variant(backend, precision)), on=probe().model, p50_ms=round(row["p50_ms"], 4),
+                p99_ms=round(row["p99_ms"], 4), memory_mb=round(max(0.0, row["memory_mb"]), 1))
+    write_bundle_toml(replace(bundle, variants=tuple(table.values())), bundle.root)
+
+
+def plain(told: dict[str, Any]) -> str:
+    """The result as a table."""
+    lines = [f"'{told['name']}' version {told['version']} on device '{told['device']}':",
+             f"{'variant':<16} {'batch':>5} {'p50 ms':>9} {'p99 ms':>9} {'rows/s':>9} {'MiB':>7} {'error':>8} {'agrees':>7}  "
+             "canary"]
+    for row in told["rows"]:
+        if row["error"]:
+            lines.append(f"{row['way']:<16} {row['batch']:>5} does not work: {row['error']}")
+            continue
+        error = "-" if row["max_error"] is None else f"{row['max_error']:.2%}"
+        agrees = "-" if row["agreement"] is None else f"{row['agreement']:.1%}"
+        speed = f"{row['p50_ms']:>9.3f} {row['p99_ms']:>9.3f} {row['rows_per_s']:>9.1f}"
+        lines.append(f"{row['way']:<16} {row['batch']:>5} {speed} {row['memory_mb']:>7.1f} {error:>8} {agrees:>7}  "
+                     f"{row['canary']}")
+    lines += [f"{backend} is not used: {why}" for backend, why in told["missing"].items()]
+    return "\n".join(lines)

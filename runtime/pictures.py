@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 
 import numpy as np
@@ -50,11 +50,9 @@ def decode(data: bytes | memoryview, limits: PictureLimits | None = None) -> np.
     return read(data, limits).image
 
 
-def decoder(limits: PictureLimits) -> Callable[..., np.ndarray]:
-    """`read(...).image` of (data, cover=None) within these limits: what the repository hands to jobs that take pictures."""
-    def decode_covering(data: bytes | memoryview, cover: tuple[int, int] | None = None) -> np.ndarray:
-        return read(data, limits, cover).image
-    return decode_covering
+def decoder(limits: PictureLimits) -> Callable[..., Picture]:
+    """`read` of (data, cover=None) within these limits: what the repository hands to jobs that take pictures."""
+    return partial(read, limits=limits)
 
 
 def read(data: bytes | memoryview, limits: PictureLimits | None = None, cover: tuple[int, int] | None = None) -> Picture:

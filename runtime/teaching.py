@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..models.bundle import Bundle, BundleError
 from .errors import Invalid, TooLarge
-from .pictures import PictureLimits, decode
+from .pictures import Picture, PictureLimits, read, size_of
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".pnm")
@@ -113,31 +113,53 @@ def pictures(folder: Path, every: bool = False) -> list[Path]:
     return [p for p in found if every or p.suffix.lower() in SUFFIXES]
 
 
-def read_all(paths: Iterable[Path], limits: PictureLimits, tick: Callable[[], None]) -> list[np.ndarray]:
-    """Every picture as uint8 BGR of one size. Invalid names the file that is broken or of another size."""
-    images: list[np.ndarray] = []
-    first, nbytes = None, 0
+@dataclass(frozen=True)
+class Shown:
+    """Pictures to teach with, uint8 BGR of one size; `sent` is their (height, width) before they were decoded smaller."""
+
+    images: list[np.ndarray]
+    sent: tuple[int, int] | None
+
+
+def read_all(paths: Sequence[Path], limits: PictureLimits, tick: Callable[[], None], reduced: bool = False) -> Shown:
+    """Every picture; `reduced` ones decoded as small as covers the working picture, where all of them can be alike.
+
+    Invalid names the file that is broken or of another size.
+    """
+    from ..models.inspect.teach import working
+    cover = working(_named(paths[0], lambda data: size_of(data).upright)) if reduced else None
+    found = _read(paths, limits, cover, tick)
+    if len({picture.reduction for picture in found}) > 1:     # some are PNG, or their colours are stored otherwise
+        found = _read(paths, limits, None, lambda: None)
+    return Shown([picture.image for picture in found], found[0].size if found[0].reduction > 1 else None)
+
+
+def _read(paths: Sequence[Path], limits: PictureLimits, cover: tuple[int, int] | None,
+          tick: Callable[[], None]) -> list[Picture]:
+    found: list[Picture] = []
+    nbytes = 0
     for path in paths:
-        try:
-            image = decode(path.read_bytes(), limits)
-        except Invalid as error:
-            raise type(error)(f"picture {path.name}: {error.sentence}") from None
-        if first is None:
-            first = path
-        elif image.shape != images[0].shape:
-            raise Invalid(f"picture {path.name} is {size(image)} but {first.name} is {size(images[0])}; expected pictures "
-                          "of one size: take them all with the same camera settings")
-        nbytes += image.nbytes
+        found.append(_named(path, lambda data: read(data, limits, cover)))
+        last, first = found[-1], found[0]
+        if last.size != first.size:
+            raise Invalid(f"picture {path.name} is {last.size[1]} x {last.size[0]} but {paths[0].name} is {first.size[1]} x "
+                          f"{first.size[0]}; expected pictures of one size: take them all with the same camera settings")
+        nbytes += last.image.nbytes
         if nbytes > MAX_DECODED:
             raise TooLarge(f"the pictures hold more than {MAX_DECODED >> 30} GiB of pixels; teach with fewer or smaller ones")
-        images.append(image)
         tick()
-    return images
+    return found
 
 
-def size(image: np.ndarray) -> str:
-    """Width x height of a picture in words."""
-    return f"{image.shape[1]} x {image.shape[0]}"
+T = TypeVar("T")
+
+
+def _named(path: Path, look: Callable[[bytes], T]) -> T:
+    """What `look` makes of a file; its Invalid names the file."""
+    try:
+        return look(path.read_bytes())
+    except Invalid as error:
+        raise type(error)(f"picture {path.name}: {error.sentence}") from None
 
 
 def next_version(folder: Path) -> str:
@@ -158,10 +180,11 @@ def forget_old(folder: Path, keep: int = KEEP_VERSIONS) -> None:
 
 
 def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: Path, *,
-                  limits: PictureLimits | None = None, progress: Progress | None = None) -> Taught:
+                  limits: PictureLimits | None = None, progress: Progress | None = None, reduced: bool = False) -> Taught:
     """Learn from picture files and write the next version of station `name` below `models`.
 
-    Raises Invalid (pictures, name), TooLarge, OSError. Nothing is left behind by a teaching that fails.
+    With `reduced` JPEGs are decoded no larger than the working picture needs, here and by the station. Raises Invalid
+    (pictures, name), TooLarge, OSError. Nothing is left behind by a teaching that fails.
     """
     from ..models.inspect.teach import teach  # heavy, and not needed to check a name
     check_name(name)
@@ -176,11 +199,12 @@ def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: 
         read += 1
         tell(read, len(good) + len(bad), "read")
 
-    images = read_all([*good, *bad], limits, tick)
+    shown = read_all([*good, *bad], limits, tick, reduced)
     models.mkdir(parents=True, exist_ok=True)
     version = next_version(models / name)
     try:
-        bundle = teach(name, images[:len(good)], images[len(good):], out_dir=models, version=version, progress=tell)
+        bundle = teach(name, shown.images[:len(good)], shown.images[len(good):], out_dir=models, version=version, progress=tell,
+                       sent=shown.sent)
     except BundleError as error:
         raise Invalid(str(error)) from None
     forget_old(models / name)

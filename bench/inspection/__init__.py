@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import cv2
 
 from ..report import Options, Row
-from . import aliens, deeppcb, drawn, kolektor, stages
+from . import aliens, decode, deeppcb, drawn, kolektor, stages
 
-CASES = (stages, drawn, aliens, kolektor, deeppcb)
+CASES = (stages, decode, drawn, aliens, kolektor, deeppcb)
 
 
 def run(options: Options) -> Iterable[Row]:

@@ -22,6 +22,7 @@ SCHEMA = 1
 CODES = 64                      # int8 values a cell
 ARRAYS, REFERENCE = "recipe.npz", "reference.png"
 METHODS = ("neighbour", "gauss")
+REDUCTIONS = (2, 4, 8)          # by which a JPEG may have been decoded smaller
 MAX_ARRAY_BYTES = 1 << 30
 CANARY_TOLERANCE = 0.02         # of a usual part (1.0) or of the score: machines round differently; other recipes are far off
 
@@ -51,8 +52,9 @@ class Recipe:
 
     name: str
     version: str
-    size: tuple[int, int]             # of the pictures that were shown
+    size: tuple[int, int]             # of the pictures that were shown, as they were sent
     work: tuple[int, int]             # of the working picture
+    reduced: bool                     # pictures were decoded no larger than covers `work`
     method: str                       # neighbour or gauss
     radius: int                       # neighbour: cells around the same place; -1 the whole grid
     contrast: bool                    # local brightness and contrast are taken out first
@@ -78,10 +80,20 @@ class Recipe:
         """Rows and columns of cells."""
         return self.work[0] // CELL, self.work[1] // CELL
 
+    def takes(self, size: tuple[int, ...]) -> bool:
+        """Whether a decoded picture may have that (height, width)."""
+        return size in decoded_sizes(self.size, self.work if self.reduced else None)
+
     @cached_property
     def laid(self) -> Bank:
         """The bank as this machine searches it, for neighbour: laid out once, never stored."""
         return Bank(self.bank, radius=None if self.radius < 0 else self.radius)
+
+
+def decoded_sizes(size: tuple[int, int], cover: tuple[int, int] | None) -> list[tuple[int, int]]:
+    """The sizes at which a picture of that (height, width) may come: whole, or 1/2, 1/4 or 1/8 where that covers `cover`."""
+    smaller = [(-(-size[0] // r), -(-size[1] // r)) for r in REDUCTIONS]
+    return [size] + [s for s in smaller if cover is not None and s[0] >= cover[0] and s[1] >= cover[1]]
 
 
 _ARRAY_NAMES = ("reference", "offset", "scale", "projection", "bank", "mean", "whiten")
@@ -91,6 +103,7 @@ def params(recipe: Recipe) -> dict[str, Any]:
     """The numbers of a recipe as the params of its bundle."""
     table: dict[str, Any] = {
         "schema": SCHEMA, "height": recipe.size[0], "width": recipe.size[1], "work": list(recipe.work),
+        "reduced": recipe.reduced,
         "method": recipe.method, "radius": recipe.radius, "contrast": recipe.contrast, "register": recipe.register,
         "gate": recipe.gate, "unit": recipe.unit, "threshold": recipe.threshold, "promise_average": recipe.average,
         "promise_bound": recipe.bound, "canary_score": recipe.canary_score,
@@ -120,7 +133,8 @@ def load(bundle: Bundle) -> Recipe:
     arrays = _arrays(bundle)
     encoded = np.frombuffer(_bytes(bundle, REFERENCE), np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None    # OpenCV raises for no bytes at all
-    if picture is None or picture.shape[:2] != numbers["size"]:
+    allowed = decoded_sizes(numbers["size"], numbers["work"] if numbers["reduced"] else None)
+    if picture is None or picture.shape[:2] not in allowed:
         raise BundleError(f"{REFERENCE} of inspector {bundle.name!r}: expected a picture of {numbers['size'][1]} x "
                           f"{numbers['size'][0]}, got {'none' if picture is None else picture.shape}; teach it again")
     recipe = Recipe(name=bundle.name, version=bundle.version, picture=picture, **numbers, **arrays)
@@ -153,10 +167,11 @@ def _numbers(bundle: Bundle) -> dict[str, Any]:
     if table.get("method") not in METHODS:
         raise BundleError(f"inspector {bundle.name!r}: expected params.method one of {METHODS}, got {table.get('method')!r}")
     found["method"] = table["method"]
-    for name in ("contrast", "register"):
-        if not isinstance(table.get(name), bool):
-            raise BundleError(f"inspector {bundle.name!r}: expected params.{name} true or false, got {table.get(name)!r}")
-        found[name] = table[name]
+    given = {"reduced": False, **table}      # recipes from before there was a choice were taught on whole pictures
+    for name in ("contrast", "register", "reduced"):
+        if not isinstance(given.get(name), bool):
+            raise BundleError(f"inspector {bundle.name!r}: expected params.{name} true or false, got {given.get(name)!r}")
+        found[name] = given[name]
     found["radius"] = _number(bundle, table, "radius", int, (-1, 4096))
     ranges = {"gate": (-1.0, 1.0), "unit": (1e-12, 1e30), "threshold": real, "canary_score": real}
     found |= {name: _number(bundle, table, name, float, limits) for name, limits in ranges.items()}

@@ -67,14 +67,20 @@ def grey(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
 
 
-def check_size(image: np.ndarray, recipe: Recipe) -> None:
-    """ValueError unless `image` is uint8 BGR of the size that was taught."""
+def check_size(image: np.ndarray, recipe: Recipe, sent: tuple[int, int] | None = None) -> None:
+    """ValueError unless `image` is uint8 BGR of the size that was taught, or smaller as the recipe takes it.
+
+    `sent` is its (height, width) before it was decoded smaller, where that is known: then that is what must be right.
+    """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ValueError(f"expected a picture uint8 (height, width, 3), got {got}")
-    if image.shape[:2] != recipe.size:
+    if sent is None and recipe.takes(image.shape[:2]):
+        return
+    size = sent or image.shape[:2]
+    if size != recipe.size:
         raise ValueError(f"expected a picture of {recipe.size[1]} x {recipe.size[0]} as inspector {recipe.name!r} was taught, "
-                         f"got {image.shape[1]} x {image.shape[0]}; use the camera settings of teaching, or teach again")
+                         f"got {size[1]} x {size[0]}; use the camera settings of teaching, or teach again")
 
 
 def prepare(image: np.ndarray, recipe: Recipe) -> Prepared:

@@ -15,7 +15,7 @@ from .conformal import promise
 from .features import working_size
 from .network import Network, learn_with
 from .publish import publish
-from .recipe import ROLE, Recipe, params, save
+from .recipe import ROLE, Recipe, decoded_sizes, params, save
 from .score import examine, prepare, working_picture
 from .select import Judged, best, candidates
 from .showing import ADVISED, check, outliers, repeated
@@ -41,15 +41,17 @@ class Learned:
 
 def teach(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (), *, out_dir: Path, version: str,
           backbone: Network | None = None, progress: Progress | None = None, names: Sequence[str] | None = None,
-          alpha: float = ALPHA) -> Bundle:
+          alpha: float = ALPHA, sent: tuple[int, int] | None = None) -> Bundle:
     """Learn from `good`, uint8 BGR pictures (h, w, 3) of one size, and write out_dir/NAME/VERSION/.
 
     `bad` pictures are only measured against the finished threshold. `names` says what to call the pictures (good, then
     bad) in sentences; by default "1", "2", ... `alpha` is the average share of good parts that may be rejected; the
-    bundle says what the number of pictures can really promise. The same pictures make the same files.
+    bundle says what the number of pictures can really promise. The same pictures make the same files. `sent` is the
+    (height, width) of the pictures before they were decoded smaller, if they were: no smaller than covers `working(sent)`.
     BundleError for pictures that cannot be taught from or a version that exists; OSError where they cannot be written.
     """
-    learned = learn(name, good, bad, version=version, backbone=backbone, progress=progress, names=names, alpha=alpha)
+    learned = learn(name, good, bad, version=version, backbone=backbone, progress=progress, names=names, alpha=alpha,
+                    sent=sent)
     tell = progress or (lambda done, total, stage: None)
     tell(0, 1, "write")
     numbers = params(learned.recipe) | report(learned, len(good), len(bad), alpha)
@@ -67,7 +69,7 @@ def teach(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (),
 
 def learn(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (), *, version: str = "1",
           backbone: Network | None = None, progress: Progress | None = None, names: Sequence[str] | None = None,
-          alpha: float = ALPHA) -> Learned:
+          alpha: float = ALPHA, sent: tuple[int, int] | None = None) -> Learned:
     """As `teach`, but nothing is written."""
     called = list(names) if names is not None else [str(i + 1) for i in range(len(good) + len(bad))]
     if len(called) != len(good) + len(bad):
@@ -78,15 +80,22 @@ def learn(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (),
         raise BundleError(f"all {len(good)} pictures are the same; show different good parts, at least 2 and better {ADVISED}")
     tell = progress or (lambda done, total, stage: None)
     tell(0, 1, "align")
-    height, width = good[0].shape[:2]
-    work = working_size(height, width, CELLS)
+    work = working(sent or good[0].shape[:2])
+    if sent is not None and good[0].shape[:2] not in decoded_sizes(sent, work):
+        raise BundleError(f"pictures of {sent[1]} x {sent[0]} came at {good[0].shape[1]} x {good[0].shape[0]}; expected them "
+                          f"whole or decoded at 1/2, 1/4 or 1/8, no smaller than {work[1]} x {work[0]}")
     aligned = align([working_picture(np.ascontiguousarray(image), work) for image in good])
     tell(1, 1, "align")
     judged = _candidates(aligned, backbone, alpha, tell)
     chosen = best(judged)
-    recipe = _recipe(name, version, good, aligned, chosen, backbone, alpha)
+    recipe = _recipe(name, version, good, aligned, chosen, backbone, alpha, sent)
     warnings += _oddities(aligned, chosen, called, different)
     return Learned(recipe, tuple(judged), chosen, tuple(warnings), _detected(recipe, bad, backbone))
+
+
+def working(size: tuple[int, ...]) -> tuple[int, int]:
+    """(height, width) of the working picture of pictures of that (height, width)."""
+    return working_size(size[0], size[1], CELLS)
 
 
 def _candidates(aligned: Aligned, backbone: Network | None, alpha: float, tell: Progress) -> list[Judged]:
@@ -104,11 +113,12 @@ def _candidates(aligned: Aligned, backbone: Network | None, alpha: float, tell: 
 
 
 def _recipe(name: str, version: str, good: Sequence[np.ndarray], aligned: Aligned, chosen: Judged,
-            backbone: Network | None, alpha: float) -> Recipe:
+            backbone: Network | None, alpha: float, sent: tuple[int, int] | None) -> Recipe:
     kept, fit = promise(chosen.scores, alpha), chosen.fit
     picture = np.ascontiguousarray(good[aligned.typical])
     recipe = Recipe(
-        name=name, version=version, size=(picture.shape[0], picture.shape[1]), work=aligned.pictures[0].shape[:2],
+        name=name, version=version, size=sent or (picture.shape[0], picture.shape[1]), work=aligned.pictures[0].shape[:2],
+        reduced=sent is not None,
         method=fit.method, radius=fit.radius, contrast=chosen.contrast, register=aligned.register, gate=aligned.gate,
         unit=chosen.unit, threshold=kept.threshold, average=kept.average, bound=kept.bound, canary_score=0.0,
         backbone=backbone.spec if backbone else None, reference=aligned.reference, picture=picture, offset=fit.offset,

@@ -26,6 +26,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-progress", action="store_true", help="print progress and result as lines of JSON")
     parser.add_argument("--every-file", action="store_true", help="take every file as a picture, whatever its name")
     parser.add_argument("--nice", type=int, default=0, metavar="N", help="run at a lower priority (0 to 19)")
+    parser.add_argument("--reduced", action="store_true",
+                        help="decode JPEGs no larger than the inspector looks at them, now and in work: faster for large "
+                             "pictures, at a slightly other score")
     parser.add_argument("--max-megapixels", type=float, default=50.0, metavar="N", help="largest picture accepted")
 
 
@@ -56,12 +59,12 @@ def teach(args: argparse.Namespace) -> Taught:
     bad = pictures(args.bad, args.every_file) if args.bad else []
     limits = PictureLimits(max_pixels=int(args.max_megapixels * 1e6))
     if args.json_progress:
-        return teach_station(args.name, good, bad, args.models, limits=limits,
+        return teach_station(args.name, good, bad, args.models, limits=limits, reduced=args.reduced,
                              progress=lambda done, of, stage: line({"done": done, "of": of, "stage": stage}))
     if args.json:
-        return teach_station(args.name, good, bad, args.models, limits=limits)
+        return teach_station(args.name, good, bad, args.models, limits=limits, reduced=args.reduced)
     with Bar() as bar:
-        return teach_station(args.name, good, bad, args.models, limits=limits, progress=bar.show)
+        return teach_station(args.name, good, bad, args.models, limits=limits, reduced=args.reduced, progress=bar.show)
 
 
 class Bar:

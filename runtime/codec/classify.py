@@ -16,7 +16,7 @@ def request(payload: Payload, decode: Decode) -> Request:
     text = payload.options.get("best", str(BEST))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
         raise Invalid(f"best={text!r}: expected how many classes to tell, a whole number from 1 to {MOST}")
-    return Request(picture_of(payload, decode), int(text))
+    return Request(picture_of(payload, decode).image, int(text))
 
 
 def answer(verdict: Verdict) -> dict[str, Any]:

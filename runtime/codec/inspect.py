@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import Invalid, Unsupported
-from ..pictures import encode_jpeg, encode_png
+from ..pictures import Picture, encode_jpeg, encode_png
 from ..served import Served
 from ..workloads.inspect import Request, Verdict
 from . import Codec, Decode, Payload
@@ -23,15 +23,22 @@ THUMBNAIL = 160    # longer side in pixels
 
 def request(payload: Payload, decode: Decode) -> Request:
     """The picture of a payload, with `overlay=1` for a heatmap. Raises Invalid or TooLarge with a sentence."""
-    return Request(picture_of(payload, decode), overlay=payload.flag("overlay"))
+    seen, overlay = picture_of(payload, decode), payload.flag("overlay")
+    # A heatmap is drawn over the picture as it came; the verdict is that of the smaller one, as without a heatmap.
+    whole = decode(payload.body, cover=None).image if overlay and seen.reduction > 1 else None
+    return Request(seen.image, overlay, seen.size, whole)
 
 
-def picture_of(payload: Payload, decode: Decode) -> np.ndarray:
-    """The picture of a payload as uint8 BGR (height, width, 3). Raises Invalid or TooLarge with a sentence."""
+def picture_of(payload: Payload, decode: Decode) -> Picture:
+    """The picture of a payload, decoded as small as the job allows. Raises Invalid or TooLarge with a sentence."""
     raw = payload.content_type == RAW_FRAME or any(name in payload.options for name in RAW_OPTIONS)
     if not raw:
         check_kind(payload)
-    return raw_frame(payload.body, payload.options) if raw else decode(payload.body)
+    if raw:
+        frame = raw_frame(payload.body, payload.options)
+        return Picture(frame, (frame.shape[0], frame.shape[1]))
+    found: Picture = decode(payload.body)
+    return found
 
 
 def check_kind(payload: Payload) -> None:

@@ -243,7 +243,10 @@ class Served:
         workload = self.workload
         assert workload is not None
         start = time.perf_counter_ns()
-        request = await self.engine.offload(workload.from_tensors, tensors, self.decode)
+        if sum(array.nbytes for array in tensors.values()) <= getattr(workload, "LIGHT_BYTES", -1):
+            request = workload.from_tensors(tensors, self.decode)
+        else:
+            request = await self.engine.offload(workload.from_tensors, tensors, self.decode)
         middle = time.perf_counter_ns()
         verdict = await workload.run(request, self.engine)
         after = time.perf_counter_ns()

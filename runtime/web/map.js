@@ -61,7 +61,8 @@ async function way(x, y) {
 async function renew() {
   found = null;
   try {
-    found = await ask({ from: place(...ends[0]), to: place(...ends[1]), alternatives: 2, instructions: true });
+    const others = about.profile === "floor" ? {} : { alternatives: 2 };
+    found = { alternatives: [], ...await ask({ from: place(...ends[0]), to: place(...ends[1]), instructions: true, ...others }) };
   } finally { show(); }
 }
 

@@ -28,6 +28,7 @@ from .route_tours import AskReplan, AskTour, FoundTour, Planner
 from .route_writer import Writer
 
 ROLES = ("map",)
+LIGHT_BYTES = 1 << 16     # tensors up to here become a Request in microseconds: not worth a thread
 INPUTS = (
     TensorSpec("NODES", "int32", (None, 2), optional=True), TensorSpec("PLACES", "float64", (None, 4), optional=True),
     TensorSpec("CLOSE", "int32", (None,), optional=True), TensorSpec("CHANGE", "bytes", (1,), optional=True),

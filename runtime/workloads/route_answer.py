@@ -14,7 +14,7 @@ from ...models.route.floor_map import FloorMap
 from ...models.route.network import INF
 from ...models.route.router import Alternative, Place, Router
 from ...models.route.ways import Ways
-from ..errors import Invalid, NotFound, TooLarge
+from ..errors import Invalid, NotFound, TooLarge, Unsupported
 from . import route_asks as asks
 from .route_changes import Change
 from .route_live import LiveMap
@@ -24,6 +24,8 @@ MAX_ROBOTS = 20_000
 QUICK_US = 1000.0          # pairs that are expected to take less are answered where they were read, without another thread
 Map = Router | FloorMap
 NOTHING = np.empty(0, np.int32)
+NO_OTHERS = ("alternatives: a floor has none: between shelves a thousand ways are as short as the best; leave it out, or close "
+             "cells of the best way and ask again")
 FLOOR_LIMIT_M = 5.0        # between shelves, a place farther off is another place
 FAR_M = 50_000.0           # how far away the nearest street is looked for, to say how far it is
 
@@ -78,6 +80,8 @@ def one_way(live: LiveMap, ask: asks.AskRoute) -> asks.FoundRoute | None:
 def route(live: LiveMap, ask: asks.AskRoute) -> asks.FoundRoute:
     """One way and others; NotFound says why there is none."""
     router = live.now()
+    if ask.count > 1 and isinstance(router, FloorMap):
+        raise Unsupported(NO_OTHERS)
     found = one_way(live, ask) if ask.count == 1 else None
     if found is not None:
         return found

@@ -12,7 +12,7 @@ from aisle.models.bundle_file import read_bundle
 from aisle.models.route.build import build_map, save_map
 from aisle.runtime.codec import Payload
 from aisle.runtime.codec.route import answer, request
-from aisle.runtime.errors import Invalid, NotFound
+from aisle.runtime.errors import Invalid, NotFound, Unsupported
 from aisle.runtime.workloads import route
 from aisle.runtime.workloads.route import Asset
 
@@ -84,6 +84,11 @@ def test_tables_reach_nearest_and_tours(asset: Asset) -> None:
     assert reach["nodes"] == 3 and min(x for x, _ in rings[0]) == pytest.approx(0.1, abs=0.15)
     near = ask(asset, {"type": "nearest", "at": at(4.5, 2.5)})
     assert (near["x"], near["y"]) in ((4.5, 1.5), (4.5, 3.5)) and near["twin"] == -1
+
+
+def test_a_floor_says_that_it_has_no_alternatives(asset: Asset) -> None:
+    with pytest.raises(Unsupported, match="alternatives: a floor has none"):
+        ask(asset, {"from": at(0.5, 0.5), "to": at(5.5, 0.5), "alternatives": 1})
 
 
 @pytest.mark.parametrize(("told", "words"), [

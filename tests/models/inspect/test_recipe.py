@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from aisle.models.bundle import BundleError
 from aisle.models.inspect.recipe import ARRAYS, REFERENCE, load, params
-from aisle.models.inspect.score import nearest
-from aisle.models.inspect.teach import teach
+from aisle.models.inspect.score import examine, nearest
+from aisle.models.inspect.teach import learn, teach
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,23 @@ def test_the_bank_is_laid_out_when_it_is_loaded_and_never_stored(bundle):
     np.testing.assert_array_equal(nearest(query, recipe.laid, recipe.radius), nearest(query, recipe.bank, recipe.radius))
 
 
+def test_a_bundle_from_before_pictures_could_be_decoded_smaller_wants_them_whole(bundle):
+    old = {key: value for key, value in bundle.params.items() if key != "reduced"}
+    recipe = load(replace(bundle, params=old))
+    assert not recipe.reduced and recipe.takes((120, 160)) and not recipe.takes((60, 80))
+
+
+def test_pictures_that_came_smaller_than_they_were_sent_keep_both_sizes(good):
+    shown = [np.ascontiguousarray(good(seed)) for seed in range(3)]
+    recipe = learn("flange", shown, sent=(240, 320)).recipe
+    assert recipe.reduced and recipe.size == (240, 320) and recipe.picture.shape == (120, 160, 3)
+    assert examine(np.ascontiguousarray(good(9)), recipe).score > 0
+    with pytest.raises(BundleError, match=r"pictures of 999 x 240 came at 160 x 120; expected them whole or decoded at 1/2"):
+        learn("flange", shown, sent=(240, 999))
+
+
 @pytest.mark.parametrize("key, value", [
+    ("reduced", 1), ("reduced", "yes"),
     ("schema", 2), ("schema", None), ("method", "magic"), ("radius", 1.5), ("radius", -2), ("threshold", float("nan")),
     ("threshold", -1.0), ("threshold", True), ("unit", 0.0), ("work", [100, 100]), ("work", "96x128"), ("height", 0),
     ("height", 121), ("contrast", 1), ("gate", 2.0), ("promise_bound", 1.5), ("canary_score", float("inf")),

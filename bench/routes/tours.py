@@ -31,7 +31,7 @@ ENV = Path(__file__).parents[2] / ".bench-envs" / "tours"
 PACKAGES = ("numpy", "ortools", "pyvroom")
 NOISE = 1.0              # points of gap by which one seed differs from another
 GOAL = "not worse than the best of PyVRP, OR-Tools and VROOM (1 point of noise for one seed)"
-INSTALL_S, PEER_S = 300, 60
+INSTALL_S, PEER_S = 300, 200
 
 
 def run(options: Options) -> Iterator[Row]:
@@ -46,13 +46,23 @@ def run(options: Options) -> Iterator[Row]:
                   note="no instances: give --data a folder with routes/vrp_instances*.zip")
     lacking = prepare(options.quick) if found else ""
     for instance in tqdm(found, desc="tours", unit="instance", leave=False):
+        whole = {"error": lacking} if lacking else ask("vroom", instance, 0.0)      # it has no budget: once is enough
         for budget_s in (1.0,) if options.quick else (1.0, 10.0):
-            yield gap_row(instance, budget_s, lacking)
+            limited = {"error": lacking} if lacking else fair(instance, budget_s)
+            yield gap_row(instance, budget_s, {"ortools": limited, "vroom": whole})
     yield from changing()
 
 
-def gap_row(instance: Instance, budget_s: float, lacking: str) -> Row:
-    """Ours and the peers on one instance with one budget of processor seconds, one after the other."""
+def fair(instance: Instance, budget_s: float) -> dict[str, Any]:
+    """OR-Tools with that much of a processor: it counts seconds on the wall, so where others took part of them it has more."""
+    told = ask("ortools", instance, budget_s)
+    if "cpu_s" in told and told["cpu_s"] < 0.9 * budget_s:
+        told = ask("ortools", instance, budget_s * min(budget_s / max(told["cpu_s"], 0.01), 5.0))
+    return told
+
+
+def gap_row(instance: Instance, budget_s: float, asked: dict[str, dict[str, Any]]) -> Row:
+    """Ours on one instance with one budget of processor seconds, beside what the peers answered."""
     begin = time.thread_time()
     plan = solve(instance.problem, budget_s, cpu=True)
     spent = time.thread_time() - begin
@@ -60,8 +70,7 @@ def gap_row(instance: Instance, budget_s: float, lacking: str) -> Row:
     ours = gap(instance, cost_of(instance.problem, plan)) if not plan.unserved and not faults else None
     others: dict[str, float] = {"PyVRP": gap(instance, plain(instance, budget_s))}
     notes = [f"ours took {spent:.2f} CPU s, {'feasible by the checker' if not faults else faults[0]}"]
-    for peer in ("ortools", "vroom"):
-        told: dict[str, Any] = {"error": lacking} if lacking else ask(peer, instance, budget_s)
+    for peer, told in asked.items():
         if told.get("cost", -1) >= 0:
             others[peer] = gap(instance, told["cost"])
         notes.append(f"{peer}: " + (told["error"] if "error" in told else "no plan" if told["cost"] < 0 else

@@ -90,6 +90,9 @@ class _Job:
         if len(self.split.users) < LEAST_USERS:
             raise ValueError(f"expected at least {LEAST_USERS} users with three events or more, got {len(self.split.users)} of "
                              f"{len(data.users)}; give more interactions")
+        if not any(len(history) >= 2 for history in self.split.train):
+            raise ValueError("two events of each user are held out, and no user has two more to learn from; give longer "
+                             "histories: five events a user are a useful start")
         users = len(self.split.users)
         some = np.sort(np.random.default_rng(options.seed).choice(users, min(VALID_USERS, users), replace=False))
         self.histories = [self.split.train[u] for u in self.split.users[some]]

@@ -11,6 +11,7 @@ import numpy as np
 
 from .encoder import Weights
 
+LEAST_BATCHES = 40     # of an epoch, so that little data makes enough steps
 CHUNK = 256            # positions whose scores over all items are in memory at a time
 MISSING = ("fitting needs PyTorch, which is not installed; install aisle[train] (serving needs neither), for a machine "
            "without a GPU from PyTorch's own CPU index")
@@ -22,7 +23,8 @@ class Options:
 
     `loss` "full" is cross-entropy over all items (over `candidates` of them, weighted so that their sum stands for all,
     where there are more), "bce" the loss of the first SASRec: one random negative for each event.
-    The learning rate rises over the first `rise` steps and then falls in a line to nothing at the last epoch. `patience`
+    A batch has `tokens` events, fewer where there would be less than LEAST_BATCHES of them. The learning rate rises over the
+    first `rise` steps (a tenth of all where they are few) and falls in a line to nothing at the last epoch. `patience`
     epochs without a better validation end the training; the best epoch counts.
     """
 
@@ -33,7 +35,7 @@ class Options:
     dropout: float = 0.4
     rate: float = 3e-3
     rise: int = 200
-    tokens: int = 2048           # events in a batch
+    tokens: int = 2048
     epochs: int = 14
     patience: int = 3
     loss: str = "full"
@@ -106,16 +108,18 @@ def train(sequences: Sequence[np.ndarray], items: int, options: Options, validat
         raise ValueError("no user has two events or more; there is nothing to learn from")
     sizes = np.array([len(piece) - 1 for piece in pieces])
     rng = np.random.default_rng(options.seed)
+    tokens = min(options.tokens, max(128, int(sizes.sum()) // LEAST_BATCHES))
     with _one_thread(options.seed):
         net = _Net(items, options)
         adam = torch.optim.Adam(list(net.parameters.values()), lr=options.rate)
-        total = options.epochs * len(batches(sizes, options.tokens, np.random.default_rng(0)))
+        total = options.epochs * len(batches(sizes, tokens, np.random.default_rng(0)))
+        rise = max(1, min(options.rise, total // 10))
         step, best, kept, log = 0, -np.inf, (0, net.weights(), net.vectors()), []
         for epoch in range(1, (stop_after or options.epochs) + 1):
-            todo, lost = batches(sizes, options.tokens, rng), 0.0
+            todo, lost = batches(sizes, tokens, rng), 0.0
             for done, batch in enumerate(todo):
                 step += 1
-                adam.param_groups[0]["lr"] = options.rate * min(1, step / options.rise) * max(1 - step / total, 0.01)
+                adam.param_groups[0]["lr"] = options.rate * min(1, step / rise) * max(1 - step / total, 0.01)
                 lost += net.learn(adam, padded([pieces[i] for i in batch], int(sizes[batch].max()) + 1))
                 if progress:
                     progress((epoch - 1 + (done + 1) / len(todo)) / options.epochs, f"loss {lost / (done + 1):.3f}")

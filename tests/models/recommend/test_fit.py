@@ -169,6 +169,9 @@ def test_trends_fade() -> None:
 def test_too_little_is_refused(data: Interactions) -> None:
     with pytest.raises(ValueError, match="at least 10 users with three events"):
         fit(narrowed(data, np.arange(20)))
+    three = np.concatenate([np.arange(first, first + 3) for first in data.first[:-1]])
+    with pytest.raises(ValueError, match="no user has two more to learn from"):
+        fit(narrowed(data, three))
 
 
 def test_items_seldom_seen_lean_on_their_text() -> None:

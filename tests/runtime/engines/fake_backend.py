@@ -10,6 +10,7 @@ from aisle.models.bundle import BundleError
 from aisle.runtime.backends import onnx_engine
 from aisle.runtime.backends.onnx import OnnxBackend
 from aisle.runtime.backends.onnx_sessions import OnnxSession
+from aisle.runtime.engines import BuildError
 from fake_engines import orders
 
 
@@ -27,7 +28,12 @@ class FakeBackend(OnnxBackend):
     def open(self, bundle, device):
         raise AssertionError("an engine's backend is given an engine")
 
+    loads = 0
+
     def load(self, bundle, device, held):
+        type(self).loads += 1
+        if orders().get("no_memory"):
+            raise BuildError("the GPU's memory is full", innocent=True)
         if orders().get("dies_checking"):
             os.kill(os.getpid(), signal.SIGKILL)
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file, held.bytes() as engine:

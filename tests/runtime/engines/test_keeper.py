@@ -262,6 +262,22 @@ async def test_an_engine_that_another_process_built_is_taken_without_building(st
     assert orders.builds() == ["fail-lastingly", "well"]
 
 
+async def test_a_good_engine_that_finds_no_memory_waits_for_some_and_is_not_built_again(start, bundle, orders, monkeypatch):
+    await until(await start(), Stage.SERVING)
+    orders(no_memory=True)
+    app = await start()
+    served = app.repository.get("m")
+    assert served.cycle.stage is Stage.FAILED and served.cycle.reason == "the GPU's memory is full" and await answers(app)
+    from fake_backend import FakeBackend
+    before = FakeBackend.loads
+    await asyncio.sleep(1.2)
+    assert FakeBackend.loads == before, "it is tried again and again"
+    orders()
+    served.cycle.retry_at = 0
+    await until(app, Stage.SERVING)
+    assert orders.builds() == ["well"]
+
+
 async def test_switched_off_the_server_builds_nothing(start, bundle, orders):
     app = await start(build=False)
     await asyncio.sleep(0.7)

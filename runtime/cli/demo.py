@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..errors import AisleError, Failed, Invalid
 from ..teaching import Taught, advice, promises, teach_station
+from . import demo_shop
 from .inspect import Inspected, post
 from .teach import Bar
 
@@ -51,11 +52,13 @@ def run(args: argparse.Namespace) -> int:
         prepare(args.keep)
         shown, unseen = make(args.keep)
         tell(teach(shown, args.keep / "models"))
+        print(f"Made a shop with {demo_shop.make(args.keep / 'models')} products.", flush=True)
         with server(args.keep / "models", args.port) as address:
             found = ask(address, unseen, args.keep / "heatmaps")
             print(table(found))
             print(summary(found))
             print(f"Pictures with heatmaps: {(args.keep / 'heatmaps').resolve()}")
+            print(demo_shop.show(address))
             print(f"Station page: {address}/station/{STATION}", flush=True)
             if not args.once:
                 wait()

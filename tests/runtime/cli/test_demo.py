@@ -21,6 +21,8 @@ def test_the_demo_runs_and_tells_the_truth(tmp_path):
     assert wrong <= 3, done.stdout
     assert "4.8 %" in done.stdout and "13.9 %" in done.stdout and "Station page: http://127.0.0.1:" in done.stdout
     assert len(list((tmp_path / "out" / "heatmaps").glob("*.jpg"))) == len(rows)
+    assert "Made a shop with 400 products." in lines and any(line.startswith("Shop page: http://127.0.0.1:") for line in lines)
+    assert "non-slip" in done.stdout and "防滑" in done.stdout and "showing results for wireless" in done.stdout
     page = next(line for line in lines if line.startswith("Station page")).split()[-1]
     assert subprocess.run([sys.executable, "-c", f"import urllib.request; urllib.request.urlopen({page!r}, timeout=5)"],
                           capture_output=True).returncode != 0, "the server still runs"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import ssl
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,14 @@ from .device import bundles_in, choose_device, fits, needs
 from .engine import Pool
 from .heat import HeatKeeper
 from .pictures import PictureLimits, decoder
+from .place import KEEPER, Place, place
 from .pool_line import parse_reserve
 from .pulse import Pulse
 from .repository import Repository
 from .transports.http.access import read_token
 from .transports.http.context import Context
 from .transports.http.frame import Frame, Server
+from .transports.http.siblings import Siblings
 from .transports.lane import Lane
 from .workloads import WORKLOADS
 
@@ -47,7 +51,10 @@ class App:
             raise ConfigError(f"repository.path: {root} is not a folder; make it or name another (--models DIR)")
         self.config = config
         token = read_token(config.server)
+        self.place = place()
         device, said = choose_device(config)
+        if self.place is not None:
+            device = part_of(device, self.place)
         for sentence in said:
             log.info("%s", sentence)
         self._check_memory(device, root)
@@ -63,6 +70,7 @@ class App:
         self.context = Context(config, self.repository, self.pool, state, token, heat=self.heat, device_notes=tuple(said))
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None
+        self._siblings: Siblings | None = None
         self.lane: Lane | None = None
         self.port = 0
         self.exit_code = 0
@@ -87,17 +95,22 @@ class App:
     async def start(self) -> None:
         """Listen; models load in the background (see /healthz). Raises ConfigError where the port is taken."""
         server = self.config.server
-        frame = Frame(self.context)
+        at = self.place
+        self._siblings = Siblings(at) if at is not None else None
+        frame = Frame(self.context, self._siblings)
         self._runner = web.ServerRunner(Server(self.context, frame))
         await self._runner.setup()
-        site = web.TCPSite(self._runner, server.host, server.port, ssl_context=self._tls(), backlog=1024)
+        if at is not None:
+            await web.UnixSite(self._runner, str(at.socket(at.number))).start()
+        site = web.TCPSite(self._runner, server.host, at.port if at is not None else server.port, ssl_context=self._tls(),
+                           backlog=1024, reuse_port=at is not None)
         try:
             await site.start()
         except OSError as error:
             raise ConfigError(f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another "
                               "server.port (0 takes a free one)") from None
-        self.port = self._runner.addresses[0][1]
-        if self.config.lane.socket:
+        self.port = at.port if at is not None else self._runner.addresses[0][1]
+        if self.config.lane.socket and (at is None or at.number == KEEPER):
             self.lane = Lane(self.config.lane, self.context)
         self._spawn(self._models())
         self._spawn(self.heat.run())
@@ -160,12 +173,20 @@ class App:
             await asyncio.sleep(0.01)
         if self.lane is not None:
             self.lane.close()
+        if self._siblings is not None:
+            await self._siblings.close()
         if self._runner is not None:
             await self._runner.cleanup()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.5, until - time.monotonic())):
                 await self.repository.close()
         self.pool.close()
+
+
+def part_of(device: DeviceProfile, at: Place) -> DeviceProfile:
+    """One worker's share of the device: its threads and its memory are divided, so that together they fit."""
+    threads = device.threads or len(os.sched_getaffinity(0))
+    return replace(device, threads=max(1, threads // at.count), memory_mb=device.memory_mb // at.count)
 
 
 def reserve_of(config: Config) -> dict[str, float]:

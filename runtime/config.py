@@ -29,6 +29,8 @@ class ServerConfig:
 
     host: str = key("127.0.0.1", "Address to listen on. Anything but loopback needs token_file or AISLE_TOKEN.")
     port: int = key(8000, "TCP port; 0 takes a free one and prints it.", least=0, most=65535)
+    workers: int = key(1, "Processes that take requests on this port, for machines with many cores; see docs/serving.md.",
+                       least=1, most=64)
     token_file: str = key("", "File with the access token (first line); the environment AISLE_TOKEN works too.")
     tls_cert: str = key("", "PEM certificate chain; with tls_key the server speaks HTTPS.")
     tls_key: str = key("", "PEM private key of tls_cert.")

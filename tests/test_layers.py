@@ -16,7 +16,7 @@ LAYERS = {
     "runtime.workloads": 3,
     "runtime.transports": 4, "runtime.codec": 4, "runtime.metrics": 4, "runtime.teaching": 4, "runtime.web": 4,
     "runtime.quantizing": 4, "runtime.examples": 4,
-    "runtime.app": 5, "runtime.cli": 5, "runtime.__main__": 5,
+    "runtime.app": 5, "runtime.supervisor": 5, "runtime.cli": 5, "runtime.__main__": 5,
     "bench": 6,
 }
 # Said with its reason: loading looks up a bundle's job in the table of workloads, and knows nothing else of them.

@@ -35,9 +35,19 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         print(f"aisle: {error}", file=sys.stderr)
         return 2
+    from ..place import place
+    if config.server.workers > 1 and place() is None:
+        from ..supervisor import supervise
+
+        def announced(address: str) -> None:
+            print(f"Aisle {__version__} serves {config.repository.path} at {address} with {config.server.workers} workers  "
+                  f"(station page: {address}/)", flush=True)
+        return supervise(config, sys.argv[1:], announced)
     from ..app import App, run
 
     def announce(app: App) -> None:
+        if place() is not None:
+            return                           # the supervisor says it, once for all
         print(f"Aisle {__version__} serves {app.repository.root} at {app.address}  (station page: {app.address}/)",
               flush=True)
     return run(config, announce)

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from ...errors import AisleError, Busy
+from ...workloads import WORKLOADS, make_workload
 from .access import Access
 from .answer import Answer, answer_of, error_answer
 from .body import HELD
@@ -20,6 +21,7 @@ from .health import Health
 from .jobs import Jobs
 from .oip import Oip
 from .pages import Pages
+from .siblings import Siblings
 
 log = logging.getLogger("aisle.http")
 
@@ -42,8 +44,9 @@ def response_of(answer: Answer) -> web.Response:
 class Frame:
     """Answers requests: inference the short way, everything else through the router."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, siblings: Siblings | None = None) -> None:
         self.context = context
+        self.siblings = siblings             # where several workers share the port
         self.access = Access(context.config.server, context.token)
         self.oip = Oip(context)
         self.app = web.Application()
@@ -60,6 +63,10 @@ class Frame:
             self.access.check(request)
             if context.draining and not request.path.startswith(WHILE_DRAINING):
                 raise Busy(DRAINING, 5)
+            if self.siblings is not None:
+                elsewhere = await self.siblings.route(request, remembers(context, request.path))
+                if elsewhere is not None:
+                    return elsewhere
             return await self._route(request)
         except AisleError as error:
             return response_of(answer_of(error))
@@ -84,6 +91,8 @@ class Frame:
             self.access.check_headers(f"/v2/models/{name}/infer", headers)
             if context.draining:
                 raise Busy(DRAINING, 5)
+            if self.siblings is not None and not self.siblings.keeps and model_remembers(context, name):
+                return await self.siblings.infer(name, version, headers, body)
             return await self.oip.answer(name, version, headers, body, started)
         except AisleError as error:
             return answer_of(error)
@@ -124,6 +133,22 @@ class Frame:
             return web.Response(status=error.status, headers={"Location": error.headers.get("Location", "/")})
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return error_response(error.status, error.reason, headers)
+
+
+def remembers(context: Context, path: str) -> bool:
+    """Whether a path belongs to a job that keeps something between requests: then one worker answers for all."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "v1" and len(parts) > 1:
+        return parts[1] not in WORKLOADS or hasattr(make_workload(parts[1]), "restore")
+    return parts[:2] == ["v2", "models"] and len(parts) > 3 and parts[-1] == "infer" and model_remembers(context, parts[2])
+
+
+def model_remembers(context: Context, name: str) -> bool:
+    """The same for the model of that name, where it is a job's."""
+    try:
+        return hasattr(context.repository.get(name).workload, "restore")
+    except AisleError:
+        return False
 
 
 class Server(web.Server):

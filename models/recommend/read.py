@@ -7,7 +7,7 @@ import io
 import math
 import zipfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
@@ -38,7 +38,8 @@ def read(path: Path) -> Interactions:
     """The interactions of a file; InteractionError says what is wrong with it.
 
     A csv (comma, semicolon or tab) has a header with user, item and time (usual names of them are known; time may lack).
-    Without such a header each line is `user item` or `user item time`, parted by blanks, in order of time. Broken lines are
+    Without such a header each line is `user item` or `user item time`, parted by blanks, in order of time; or, parted by commas
+    or tabs, ends with a time and begins with user and item, which is told. Broken lines are
     left out and named, up to one in twenty; more are an error. Times are seconds or milliseconds since 1970 or ISO 8601.
     """
     if not path.is_file():
@@ -79,6 +80,7 @@ class _Events:
         self.where, self.users, self.items = where, {}, {}     # type: str, dict[str, int], dict[str, int]
         self.user, self.item, self.time = array("i"), array("i"), array("d")
         self.broken: list[tuple[int, str]] = []
+        self.told: list[str] = []
         self.wrong = 0
 
     def add(self, number: int, user: str, item: str, time: str | None) -> None:
@@ -105,20 +107,20 @@ class _Events:
 
     def whole(self) -> Interactions:
         """The interactions, or InteractionError where too little of the file can be read."""
-        told: tuple[str, ...] = ()
+        told = list(self.told)
         if self.wrong:
             listed = "; ".join(f"line {number}: {why}" for number, why in self.broken)
             more = f"; and {self.wrong - len(self.broken)} more" if self.wrong > len(self.broken) else ""
-            told = (f"{self.wrong} broken line{'s' if self.wrong > 1 else ''} left out: {listed}{more}",)
+            told.append(f"{self.wrong} broken line{'s' if self.wrong > 1 else ''} left out: {listed}{more}")
         if not self.user or self.wrong * 20 > len(self.user) + self.wrong:
-            what = told[0] if told else "it holds no events"
+            what = told[-1] if self.wrong else "it holds no events"
             raise InteractionError(f"{self.where} cannot be used: {what}. Expected a csv with the columns user, item, time, or "
                                    "lines `user item` in order of time")
         columns = (np.frombuffer(self.user, np.int32), np.frombuffer(self.item, np.int32))
         time = np.frombuffer(self.time, np.float64) if len(self.time) else None
         if time is not None and np.median(time) > 1e11:        # the year 5138 in seconds: these are milliseconds
             time = time / 1000
-        return arranged(tuple(self.users), tuple(self.items), *columns, time, told)
+        return arranged(tuple(self.users), tuple(self.items), *columns, time, tuple(told))
 
 
 def _unfit(text: str, name: str) -> str:
@@ -149,16 +151,21 @@ def _read_lines(lines: TextIO, where: str) -> Interactions:
                                "time")
     columns, mark = _header(head)
     events = _Events(where)
-    if columns is None:
+    first: tuple[tuple[int, str], ...] = ()
+    if columns is None and (columns := _guessed(head, mark)) is not None:
+        first = ((1, head.strip("\r\n")),)
+        events.told.append(f"{where} names no columns; line 1 looks like user, item, "
+                           f"{'rating, ' if columns['time'] == 3 else ''}time, and so every line was read")
+    if columns is None and mark not in ",;":
         _blanks(head, lines, events)
         return events.whole()
-    user, item, time = (columns[name] for name in COLUMNS)
+    user, item, time = (None if columns is None else columns[name] for name in COLUMNS)
     if user is None or item is None:
-        lacking = [name for name in ("user", "item") if columns[name] is None]
+        lacking = [name for name, place in (("user", user), ("item", item)) if place is None]
         raise InteractionError(f"{where}: the header {head.strip()[:200]!r} has no column {' and no column '.join(lacking)}; "
                                "name the columns user, item, time")
     width = 1 + max(user, item, time or 0)
-    for number, row in _rows(lines, mark, events):
+    for number, row in _rows(chain(first, _numbered(lines, events)), mark, events):
         if len(row) < width:
             events.fault(number, f"{len(row)} of {width} columns")
             continue
@@ -171,16 +178,20 @@ def _header(head: str) -> tuple[dict[str, int | None] | None, str]:
     mark = next((m for m in (",", ";", "\t") if m in head), " ")
     names = [cell.strip().strip('"').split(":")[0].lower() for cell in head.split(mark if mark != " " else None)]
     found = {want: next((names.index(n) for n in known if n in names), None) for want, known in COLUMNS.items()}
-    if all(place is None for place in found.values()):
-        if mark == "," or mark == ";":
-            return {"user": None, "item": None, "time": None}, mark
-        return None, mark
-    return found, mark
+    return (None if all(place is None for place in found.values()) else found), mark
 
 
-def _rows(lines: TextIO, mark: str, events: _Events) -> Iterator[tuple[int, list[str]]]:
+def _guessed(head: str, mark: str) -> dict[str, int | None] | None:
+    """Columns of a file without a header whose first line ends with a time after 1973, as ratings are often given: user, item
+    and perhaps a rating before it."""
+    cells = head.split(mark if mark != " " else None)
+    when = _seconds(cells[-1].strip()) if len(cells) in (3, 4) and mark != " " else None
+    return {"user": 0, "item": 1, "time": len(cells) - 1} if when is not None and when > 1e8 else None
+
+
+def _rows(lines: Iterable[tuple[int, str]], mark: str, events: _Events) -> Iterator[tuple[int, list[str]]]:
     """Rows with the numbers of their lines. A row is one line: a quote that is not closed on it breaks that line, no more."""
-    for number, line in _numbered(lines, events):
+    for number, line in lines:
         try:
             yield number, line.split() if mark == " " else next(csv.reader((line,), delimiter=mark, strict=True))
         except csv.Error as error:

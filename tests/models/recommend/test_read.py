@@ -40,6 +40,14 @@ def test_the_same_events_from_every_form(tmp_path: Path, text: str) -> None:
     assert data.time is None or data.time.max() == 20
 
 
+@pytest.mark.parametrize("text", ["u,b,5.0,1400000020\nv,a,1.0,1400000005\nu,a,3.0,1400000010\n",
+                                  "u\tb\t1400000020\nv\ta\t1400000005\nu\ta\t1400000010\n"])
+def test_ratings_without_a_header_are_read_and_told(tmp_path: Path, text: str) -> None:
+    data = read(given(tmp_path, text))
+    assert [item for user, item in events(data) if user == "u"] == ["a", "b"] and len(data.user) == 3
+    assert len(data.told) == 1 and "names no columns; line 1 looks like user, item" in data.told[0]
+
+
 def test_milliseconds_are_seconds(tmp_path: Path) -> None:
     assert read(given(tmp_path, "user,item,time\nu,a,1700000000000\n")).time[0] == 1.7e9
 
@@ -100,7 +108,8 @@ def test_any_bytes_are_events_or_a_sentence(tmp_path: Path, content: bytes, name
     ("user,item,time\n", "holds no events"),
     ("u1,a,3\nu1,b,4\n", "no column user and no column item"),
     ("user,price\nu,3\n", "no column item"),
-    ("1\t2\t5\t881250949\n", "4 columns and names none"),
+    ("1\t2\t5\t7\t881250949\n", "5 columns and names none"),
+    ("1\t2\t5\t7\n", "4 columns and names none"),
     ("u a\nu\nu\nu\n", "line 2: expected 2 columns, got 1"),
     ("justone\n", "expected 2 columns, got 1"),
     ("x" * 20_000, "line 1 is over 10,000 characters"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..kernels import _cuda
 from ..kernels._op import Op
+from . import gpu_backends
 from .gpu_work import Work, every
 from .kernels.catalogue import PACKAGES, Case, cases, variants
 from .report import Options, Row, device, keep, summary, table
@@ -172,6 +173,7 @@ def main() -> int:
     if len(rows) == 1 and rows[0].value is None:
         print(rows[0].note)
         return 1
+    rows += gpu_backends.run(Options())
     result = summary("gpu", rows)
     held = _cuda.driver()
     result["device"]["gpu"] = name = getattr(held, "name", "an unnamed device")

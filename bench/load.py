@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..models.make.onnx_models import identity
 from ..models.make.onnx_proto import node, tensor, value, write
 from .client import drive, request_bytes
 from .footprint import pss_mb
+from .load_curve import curves
+from .load_curve import picture as drawn
 from .open_loop import Seen, drive_open
-from .report import Options, Row
+from .report import ROOT, Options, Row
 from .servers import Running, aisle, child, on_client_core, page_server
 
 SIZE, CHANNELS, LAYERS = 32, 128, 4       # some milliseconds on one core, as the models of a station take
@@ -49,21 +52,26 @@ def heavy_net(path: Path) -> None:
           [value("scores", "float32", ["batch", 4])], constants)
 
 
+def picture_bytes() -> bytes:
+    """One picture, float32 (1, 3, SIZE, SIZE)."""
+    return np.random.default_rng(1).standard_normal((1, 3, SIZE, SIZE), np.float32).tobytes()
+
+
 def infer_request(deadline_ms: float | None = None) -> bytes:
     """A binary OIP request for the scores of one picture."""
-    image = np.random.default_rng(1).standard_normal((1, 3, SIZE, SIZE), np.float32)
-    header = {"inputs": [{"name": "image", "shape": list(image.shape), "datatype": "FP32",
-                          "parameters": {"binary_data_size": image.nbytes}}],
+    image = picture_bytes()
+    header = {"inputs": [{"name": "image", "shape": [1, 3, SIZE, SIZE], "datatype": "FP32",
+                          "parameters": {"binary_data_size": len(image)}}],
               "outputs": [{"name": "scores", "parameters": {"binary_data": True}}]}
     text = json.dumps(header, separators=(",", ":")).encode()
     extra = {"Aisle-Deadline-Ms": f"{deadline_ms:.3f}"} if deadline_ms else {}
-    return request_bytes("/v2/models/net/infer", text + image.tobytes(),
+    return request_bytes("/v2/models/net/infer", text + image,
                          {"Inference-Header-Content-Length": str(len(text)), **extra})
 
 
 def peer_request() -> bytes:
     """The same picture as the home-made server takes it."""
-    return request_bytes("/infer", np.random.default_rng(1).standard_normal((1, 3, SIZE, SIZE), np.float32).tobytes())
+    return request_bytes("/infer", picture_bytes())
 
 
 def run(options: Options) -> Iterable[Row]:
@@ -72,8 +80,24 @@ def run(options: Options) -> Iterable[Row]:
         path = Path(folder) / "net" / "1" / "model.onnx"
         path.parent.mkdir(parents=True)
         heavy_net(path)
-        with aisle(Path(folder)) as ours, child([sys.executable, "-c", HOME_MADE, str(path), str(SIZE)], None) as peer:
-            yield from compare(options, ours, peer)
+        with aisle(Path(folder)) as ours:
+            with child([sys.executable, "-c", HOME_MADE, str(path), str(SIZE)], None) as peer:
+                yield from compare(options, ours, peer)
+            if options.wants("curve"):
+                yield from curve(options, ours, path, Path(folder) / "files")
+
+
+def curve(options: Options, ours: Running, net: Path, files: Path) -> Iterable[Row]:
+    """The sweep beside other runtimes; a full run draws it to docs/load.svg."""
+    files.mkdir()
+    (files / "net.onnx").write_bytes(net.read_bytes())
+    identity(files / "identity.onnx", (16,), "float32")
+    service = 1 / drive(ours.port, infer_request(), 1.0, 1).rate
+    deadline = max(0.020, 20 * service)
+    found, rows = curves(options, (ours.port, infer_request(), infer_request(deadline * 1e3)), files, deadline, picture_bytes())
+    yield from rows
+    if not options.quick:
+        (ROOT / "docs" / "load.svg").write_text(drawn(found, deadline))
 
 
 def compare(options: Options, ours: Running, peer: Running) -> Iterable[Row]:

@@ -10,7 +10,7 @@ import numpy as np
 from .interactions import Interactions
 
 TOP = 10
-ROWS = 256             # users scored at a time, so that the scores of a large shop fit
+ROWS = 64              # users scored at a time, so that the scores of a large shop fit
 PROTOCOL = ("leave-one-out: last item of a user = test, last but one = validation; ranked over all items, seen items removed, "
             "ties counted against us, no sampled negatives")
 

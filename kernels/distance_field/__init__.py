@@ -61,12 +61,12 @@ def _checked(floor: np.ndarray, goal: int, out: np.ndarray, dtype: str) -> None:
     _check.apart(out, "out", floor=floor)
     if floor.size > 1 << 30:
         raise ValueError(f"expected at most {1 << 30} cells, got {floor.size} - at `floor`")
-    if (floor[[0, -1]] == FREE).any() or (floor[:, [0, -1]] == FREE).any():
+    height, width = floor.shape
+    if (floor[::max(height - 1, 1)] == FREE).any() or (floor[:, ::max(width - 1, 1)] == FREE).any():
         raise ValueError("expected walls all around, got a free cell in the border - at `floor`")
     _check.number(goal, "goal", 0, floor.size - 1)
     if floor.flat[int(goal)] != FREE:
-        raise ValueError(f"expected a free cell, got a wall at row {goal // floor.shape[1]}, column {goal % floor.shape[1]} "
-                         "- at `goal`")
+        raise ValueError(f"expected a free cell, got a wall at row {goal // width}, column {goal % width} - at `goal`")
 
 
 def cases(rng: np.random.Generator) -> Iterator[dict]:

@@ -1,10 +1,9 @@
 """The quick version of `distance_field`: breadth first in one array, and buckets instead of a heap."""
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
-from libcpp.vector cimport vector
 
 cdef extern from "field.h" namespace "aisle_field" nogil:
-    void c_steps "aisle_field::steps"(const uint16_t*, int, int64_t, int32_t, uint16_t*, vector[int32_t]&)
+    void c_steps "aisle_field::steps"(const uint16_t*, int, int64_t, int32_t, uint16_t*) except +
     cdef cppclass Octile:
         void run(const uint16_t*, int, int64_t, int32_t, uint32_t*)
     int descend16(const uint16_t*, int, int, int32_t, int32_t*, int)
@@ -18,12 +17,11 @@ def level() -> str:
 
 def steps(const uint16_t[:, ::1] floor not None, int goal, uint16_t[:, ::1] out not None):
     """See the package; arguments are checked there."""
-    cdef vector[int32_t] queue
     cdef int64_t size = <int64_t>floor.shape[0] * floor.shape[1]
     if out.shape[0] != floor.shape[0] or out.shape[1] != floor.shape[1] or goal < 0 or goal >= size:
         raise ValueError("steps was called with shapes that its check refuses; call kernels.distance_field.steps")
     with nogil:
-        c_steps(&floor[0, 0], floor.shape[1], size, goal, &out[0, 0], queue)
+        c_steps(&floor[0, 0], floor.shape[1], size, goal, &out[0, 0])
 
 
 def octile(const uint16_t[:, ::1] floor not None, int goal, uint32_t[:, ::1] out not None):

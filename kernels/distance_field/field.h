@@ -10,24 +10,33 @@ constexpr uint16_t FREE = 65535;
 constexpr uint32_t NONE = 0xffffffffu;
 constexpr double ROOT = 1.4142135623730951;
 
-// Breadth first. The field starts as the floor, so one look says "free and not yet reached". The queue has room for every
-// cell: a cell enters once.
-static void steps(const uint16_t* floor, int w, int64_t size, int32_t goal, uint16_t* out, std::vector<int32_t>& queue) {
+// Breadth first, a ring of cells at a time. The field starts as the floor, so one look says "free and not yet reached". The
+// queue has room for every cell: a cell enters once. (Writing every neighbour without a branch is a fifth slower.)
+static void steps_with(const uint16_t* floor, int w, int64_t size, int32_t goal, uint16_t* out, int32_t* queue) {
     memcpy(out, floor, size * sizeof(uint16_t));
-    queue.resize(size);
-    int32_t *at = queue.data(), *end = at;
+    int32_t *at = queue, *end = at;
     out[goal] = 0;
     *end++ = goal;
-    while (at < end) {
-        const int32_t cell = *at++;
-        const uint16_t next = out[cell] + 1;
-        if (next > 65533) break;
-        for (int32_t near : {cell - w, cell - 1, cell + 1, cell + w})
-            if (out[near] == FREE) {
-                out[near] = next;
-                *end++ = near;
-            }
-    }
+    for (uint16_t next = 1; at < end && next <= 65533; next++)
+        for (int32_t* ring = end; at < ring; at++) {
+            const int32_t cell = *at;
+            for (int32_t near : {cell - w, cell - 1, cell + 1, cell + w})
+                if (out[near] == FREE) {
+                    out[near] = next;
+                    *end++ = near;
+                }
+        }
+}
+
+// A queue for each thread is kept between calls: taking it from the system anew costs a third of a shop's whole field. Floors
+// of over a million cells bring their own.
+static void steps(const uint16_t* floor, int w, int64_t size, int32_t goal, uint16_t* out) {
+    constexpr int64_t KEPT = 1 << 20;
+    thread_local std::vector<int32_t> kept;
+    std::vector<int32_t> own;
+    std::vector<int32_t>& queue = size < KEPT ? kept : own;
+    if ((int64_t)queue.size() < size) queue.resize(size);
+    steps_with(floor, w, size, goal, out, queue.data());
 }
 
 // Steps cost 1 or the root of 2, so a cell in bucket [k, k + 1) cannot improve another in it: buckets of width 1 give

@@ -100,7 +100,8 @@ def train(sequences: Sequence[np.ndarray], items: int, options: Options, validat
     """Train on the sequences (rows of items, oldest first); the same seed gives the same weights on the same machine.
 
     `validate` gives a figure, the greater the better; without it there is no early stopping. `stop_after` ends after that
-    many epochs of the same schedule, as a refit does. ValueError where there is nothing to learn from.
+    many epochs of the same schedule, as a refit does. ValueError where there is nothing to learn from, or where the loss is no
+    number any more.
     """
     import torch
     pieces = windows(sequences, options.length)
@@ -123,6 +124,9 @@ def train(sequences: Sequence[np.ndarray], items: int, options: Options, validat
                 lost += net.learn(adam, padded([pieces[i] for i in batch], int(sizes[batch].max()) + 1))
                 if progress:
                     progress((epoch - 1 + (done + 1) / len(todo)) / options.epochs, f"loss {lost / (done + 1):.3f}")
+            if not np.isfinite(lost):
+                raise ValueError(f"the training diverged in epoch {epoch} (loss {lost}); this data needs a rate below "
+                                 f"{options.rate}")
             now = (net.weights(), net.vectors())
             figure = validate(*now) if validate else float(epoch)
             log.append({"epoch": epoch, "loss": lost / len(todo), "valid": figure})

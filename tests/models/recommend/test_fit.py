@@ -111,6 +111,12 @@ def test_early_stopping_keeps_the_best_epoch(data: Interactions) -> None:
     assert told == sorted(told) and told[-1] == pytest.approx(4 / 9)
 
 
+def test_a_training_that_diverges_is_said(data: Interactions) -> None:
+    pytest.importorskip("torch", reason="PyTorch (the extra `train`) is not installed")
+    with pytest.raises(ValueError, match="diverged in epoch 1"):
+        network.train(leave_one_out(data).train, 90, replace(SMALL, rate=float("inf")))
+
+
 def test_bce_is_there_as_a_baseline(data: Interactions) -> None:
     pytest.importorskip("torch", reason="PyTorch (the extra `train`) is not installed")
     split = leave_one_out(data)

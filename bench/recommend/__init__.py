@@ -11,6 +11,8 @@ from ..report import Options, Row
 
 SECTIONS = {
     "accuracy": "aisle.bench.recommend.accuracy:run",
+    "retrieval": "aisle.bench.recommend.retrieval:run",
+    "served": "aisle.bench.recommend.served:run",
     "search": "aisle.bench.recommend.search:run",
     "choose": "aisle.bench.recommend.choose:run",
 }

@@ -50,8 +50,9 @@ def fitted(rng: np.random.Generator, ids: Sequence[str]) -> Fitted:
     n = len(ids)
     near = rng.integers(0, n, (n, NEAR), dtype=np.int32)
     count = np.sort(rng.integers(1, 40, (n, NEAR)).astype(np.uint32), axis=1)[:, ::-1].copy()
-    return Fitted(tuple(ids), vectors(rng, n), rng.integers(1, 500, n).astype(np.uint32), rng.random(n, np.float32), near, count,
-                  (count / 40).astype(np.float32), np.zeros((0, DEPTH), np.float32), LENGTH, tuple(0.8**a for a in range(20)), True)
+    seen, trend = rng.integers(1, 500, n).astype(np.uint32), rng.random(n, np.float32)
+    return Fitted(tuple(ids), vectors(rng, n), seen, trend, near, count, (count / 40).astype(np.float32),
+                  np.zeros((0, DEPTH), np.float32), LENGTH, tuple(0.8**a for a in range(20)), True)
 
 
 def shop(folder: Path, n: int, *, seed: int = 0, name: str = "corner") -> Bundle:

@@ -65,6 +65,8 @@ struct Floats {
 
 #include "rows.h"
 
+struct PackedTable { Table table; };
+
 template <class S> static inline void scan(const Table* t, long first, long last, int d, const int8_t* queries, int count, const float* gains,
                                            const Best<S>* best, int level) {
 #if AISLE_X86
@@ -74,6 +76,15 @@ template <class S> static inline void scan(const Table* t, long first, long last
     if (level >= 2) return rows_avx2::scan(t, first, last, d, queries, gains ? *gains : 1.f, best);
 #endif
     for (int i = 0; i < count; i++) rows_base::scan(t, first, last, d, queries + (long)i * d, gains ? gains[i] : 1.f, &best[i]);
+}
+static inline void scan(const PackedTable* p, long first, long last, int d, const int8_t* queries, int count, const float* gains,
+                        const Best<float>* best, int level) {
+    const Table* t = &p->table;
+#if AISLE_X86
+    if (level >= 4) return rows_vnni::scan_packed(t, first, last, d, queries, count, gains, best);
+    if (level >= 2) return rows_avx2::scan_packed(t, first, last, d, queries, count, gains, best);
+#endif
+    rows_base::scan_packed(t, first, last, d, queries, count, gains, best);
 }
 static inline void scan(const Floats* t, long first, long last, int d, const float* queries, int count, const float* gains,
                         const Best<float>* best, int level) {
@@ -117,6 +128,12 @@ static inline void best_int8(const int8_t* queries, const int8_t* rows, const ui
 static inline void best_int8(const int8_t* queries, const int8_t* rows, const uint8_t* blocked, const float* scale, const float* gains,
                              const float* bias, long n, int q, int d, int k, int level, int32_t* ids, float* scores) {
     const Table table = {rows, blocked, scale, bias};
+    best_rows(queries, &table, gains, n, q, d, k, -__builtin_inff(), level, ids, scores);
+}
+// Rows in blocks of 16, [block][d / 4][16][4], each code + 128; n is a multiple of 16.
+static inline void best_packed(const int8_t* queries, const uint8_t* rows, const uint8_t* blocked, const float* scale, const float* gains,
+                               const float* bias, long n, int q, int d, int k, int level, int32_t* ids, float* scores) {
+    const PackedTable table = {{(const int8_t*)rows, blocked, scale, bias}};
     best_rows(queries, &table, gains, n, q, d, k, -__builtin_inff(), level, ids, scores);
 }
 static inline void best_float(const float* queries, const float* rows, const uint8_t* blocked, const float* scale, const float* gains,

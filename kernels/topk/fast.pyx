@@ -1,4 +1,4 @@
-"""The quick version of `topk` and `weighed`: scores of many rows at once, a heap for the few that count; VNNI where it is."""
+"""The quick version of `topk`, `weighed` and `packed`: scores of many rows at once, a heap for the few that count; VNNI where it is."""
 
 from libc.stdint cimport int8_t, int32_t, uint8_t
 
@@ -7,6 +7,8 @@ cdef extern from "core.h" nogil:
     void best_int8(const int8_t*, const int8_t*, const uint8_t*, long, int, int, int, int, int32_t*, int32_t*)
     void best_int8(const int8_t*, const int8_t*, const uint8_t*, const float*, const float*, const float*, long, int, int, int,
                    int, int32_t*, float*)
+    void best_packed(const int8_t*, const uint8_t*, const uint8_t*, const float*, const float*, const float*, long, int, int,
+                     int, int, int32_t*, float*)
     void best_float(const float*, const float*, const uint8_t*, const float*, const float*, const float*, long, int, int, int,
                     int, int32_t*, float*)
 
@@ -73,6 +75,22 @@ def weighed(queries not None, table not None, blocked, scale, gain, bias, int32_
         _scaled(queries, table, _marks(blocked, n), scales, gains, biases, ids, scores, chosen)
     else:
         _float(queries, table, _marks(blocked, n), scales, gains, biases, ids, scores, chosen)
+
+
+def packed(const int8_t[:, ::1] queries not None, const uint8_t[:, :, :, ::1] table not None, blocked, scale, gain, bias,
+           int32_t[:, ::1] ids not None, float[:, ::1] scores not None, int use=-1):
+    """See the package; arguments are checked there. `use` as in `topk`."""
+    cdef int chosen = LEVEL if use < 0 or use > LEVEL else use
+    cdef Py_ssize_t n = table.shape[0] * 16, d = queries.shape[1], q = queries.shape[0], k = ids.shape[1]
+    cdef const uint8_t* marks = _marks(blocked, n)
+    cdef const float* scales = _numbers(scale, n)
+    cdef const float* gains = _numbers(gain, q)
+    cdef const float* biases = _numbers(bias, n)
+    if table.shape[1] != (d + 3) // 4 or table.shape[2] != 16 or table.shape[3] != 4 or \
+            not _fits(n, d, q, d, ids.shape[0], k, scores.shape[0], scores.shape[1]):
+        raise ValueError(REFUSED)
+    with nogil:
+        best_packed(&queries[0, 0], &table[0, 0, 0, 0], marks, scales, gains, biases, n, q, d, k, chosen, &ids[0, 0], &scores[0, 0])
 
 
 cdef _whole(const int8_t[:, ::1] queries, const int8_t[:, ::1] table, const uint8_t* blocked, int32_t[:, ::1] ids,

@@ -29,3 +29,11 @@ def weighed(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, 
         listed = np.flatnonzero(free & (found > lowest))
         best = listed[np.argsort(-found[listed], kind="stable")][:ids.shape[1]]
         ids[row, :len(best)], scores[row, :len(best)] = best, found[best]
+
+
+def packed(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, scale: np.ndarray | None,
+           gain: np.ndarray | None, bias: np.ndarray | None, ids: np.ndarray, scores: np.ndarray) -> None:
+    """See the package."""
+    blocks, units = table.shape[:2]
+    rows = (table.transpose(0, 2, 1, 3).reshape(blocks * 16, units * 4).astype(np.int16) - 128).astype(np.int8)
+    weighed(queries, np.ascontiguousarray(rows[:, :queries.shape[1]]), blocked, scale, gain, bias, ids, scores)

@@ -49,11 +49,25 @@ template <class S> static inline uint32_t finish(const Table* t, long row, const
     }
     return above;
 }
+struct Packed { const int8_t* queries; int d; };
+static inline void prepare_packed(const int8_t* queries, int, int d, Packed* q) { q->queries = queries, q->d = d; }
+static inline V sums_packed(const int8_t* block, int at, const Packed* q, int i, int) {
+    V sums;
+    for (int k = 0; k < STEP; k++) {
+        int32_t sum = 0;
+        for (int j = 0; j < q->d; j++)
+            sum += ((int32_t)(uint8_t)block[(j / 4 * 16 + at + k) * 4 + j % 4] - 128) * q->queries[(long)i * q->d + j];
+        sums.of[k] = sum;
+    }
+    return sums;
+}
 #define MANY 0
+#define PAIRS 0
 #define SCORE int32_t
 #include "body.h"
 #define SCORE float
 #include "body.h"
+#include "packed_body.h"
 #undef MANY
 }
 
@@ -157,11 +171,36 @@ static inline void multiply(const __m256i (*turned)[2], const Queries* q, int at
 #pragma GCC unroll 4
     for (int i = 0; i < GROUP; i++) sums[i][0] = s[i][0], sums[i][1] = s[i][1];
 }
+// Four codes of each query, widened; rows lie as code + 128, so 128 sum(query) is taken off.
+struct Packed { alignas(32) int64_t fours[MAX_MANY][MAX_DEPTH / 4]; int32_t offset[MAX_MANY]; };
+static inline void prepare_packed(const int8_t* queries, int count, int d, Packed* q) {
+    for (int i = 0; i < count; i++) {
+        int32_t sum = 0;
+        for (int u = 0; 4 * u < d; u++) {
+            int16_t four[4] = {0};
+            for (int k = 0; k < 4 && 4 * u + k < d; k++) four[k] = queries[(long)i * d + 4 * u + k], sum += four[k];
+            memcpy(&q->fours[i][u], four, 8);
+        }
+        q->offset[i] = -128 * sum;
+    }
+}
+static inline V sums_packed(const int8_t* block, int at, const Packed* q, int i, int units) {
+    V low = _mm256_setzero_si256(), high = low;
+    for (int u = 0; u < units; u++) {
+        const __m128i* from = (const __m128i*)(block + u * 64 + at * 4);
+        const V codes = _mm256_set1_epi64x(q->fours[i][u]);
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(from)), codes));
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(from + 1)), codes));
+    }
+    return _mm256_add_epi32(_mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xD8), _mm256_set1_epi32(q->offset[i]));
+}
 #define MANY 1
 #define SCORE int32_t
 #include "body.h"
 #define SCORE float
 #include "body.h"
+#include "packed_body.h"
+#undef PAIRS
 }
 #pragma GCC pop_options
 
@@ -296,10 +335,41 @@ static inline void multiply(const V (*turned)[2], const Queries* q, int at, int 
 #pragma GCC unroll 8
     for (int i = 0; i < GROUP; i++) sums[i][0] = s[i][0], sums[i][1] = s[i][1];
 }
+typedef Queries Packed;
+static inline void prepare_packed(const int8_t* queries, int count, int d, Packed* q) { prepare_many(queries, count, d, q); }
+static inline V sums_packed(const int8_t* block, int, const Packed* q, int i, int units) {
+    V even = _mm512_set1_epi32(q->offset[i]), odd = _mm512_setzero_si512();
+    int u = 0;
+    for (; u + 2 <= units; u += 2) {
+        even = _mm512_dpbusd_epi32(even, _mm512_loadu_si512(block + u * 64), _mm512_set1_epi32(q->fours[u][i]));
+        odd = _mm512_dpbusd_epi32(odd, _mm512_loadu_si512(block + u * 64 + 64), _mm512_set1_epi32(q->fours[u + 1][i]));
+    }
+    if (u < units) even = _mm512_dpbusd_epi32(even, _mm512_loadu_si512(block + u * 64), _mm512_set1_epi32(q->fours[u][i]));
+    return _mm512_add_epi32(even, odd);
+}
+static inline void multiply_packed(const int8_t* blocks, const Packed* q, int at, int units, V (*sums)[2]) {
+    V s[GROUP][2];
+#pragma GCC unroll 8
+    for (int i = 0; i < GROUP; i++) s[i][0] = s[i][1] = _mm512_set1_epi32(q->offset[at + i]);
+    for (int u = 0; u < units; u++) {
+        const V low = _mm512_loadu_si512(blocks + u * 64), high = _mm512_loadu_si512(blocks + (units + u) * 64L);
+#pragma GCC unroll 8
+        for (int i = 0; i < GROUP; i++) {
+            const V codes = _mm512_set1_epi32(q->fours[u][at + i]);
+            s[i][0] = _mm512_dpbusd_epi32(s[i][0], low, codes);
+            s[i][1] = _mm512_dpbusd_epi32(s[i][1], high, codes);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < GROUP; i++) sums[i][0] = s[i][0], sums[i][1] = s[i][1];
+}
+#define PAIRS 1
 #define SCORE int32_t
 #include "body.h"
 #define SCORE float
 #include "body.h"
+#include "packed_body.h"
+#undef PAIRS
 #undef MANY
 }
 #pragma GCC pop_options

@@ -7,12 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ...kernels import weighed
+from ...kernels import packed, weighed
 from .rules import Allowed
 
 WIDER = 4                  # times as many candidates, where so many were not enough to be sure
 MOST = 2048                # candidates; beyond, every row is compared as float32
 LEAST = 40
+BLOCK = 16                 # rows that lie side by side, as `kernels.packed` wants them
 
 
 class Ranking(Protocol):
@@ -42,8 +43,13 @@ class ByScore:
         return rows[order], found[order]
 
 
+def blocks(rows: int) -> int:
+    """How many whole blocks hold so many rows."""
+    return -(-rows // BLOCK)
+
+
 class Vectors:
-    """A table that grows: float32 (n, d) by row, and the same as int8 with a scale for each row.
+    """A table that grows: float32 (n, d) by row, and the same as int8 with a scale for each row, side by side in blocks.
 
     One thread writes. A query takes `view()` once; rows that come later are not in it. A row that is written again may be
     seen half new by a query that runs at this moment.
@@ -51,8 +57,9 @@ class Vectors:
 
     def __init__(self, depth: int, capacity: int = 1024) -> None:
         self.depth, self.size = depth, 0
-        self.floats, self.codes = np.zeros((capacity, depth), np.float32), np.zeros((capacity, depth), np.int8)
-        self.scale = np.zeros(capacity, np.float32)
+        self.floats = np.zeros((blocks(capacity) * BLOCK, depth), np.float32)
+        self.codes = np.zeros((blocks(capacity), -(-depth // 4), BLOCK, 4), np.uint8)
+        self.scale = np.zeros(len(self.floats), np.float32)
         self.error, self.length = 0.0, 0.0
 
     def put(self, rows: np.ndarray, vectors: np.ndarray) -> None:
@@ -61,7 +68,10 @@ class Vectors:
             return
         self._reserve(int(rows.max()) + 1)
         codes, scale = whole_numbers(vectors)
-        self.floats[rows], self.codes[rows], self.scale[rows] = vectors, codes, scale
+        beside = np.full((len(rows), self.codes.shape[1] * 4), 128, np.uint8)
+        beside[:, :self.depth] = codes.view(np.uint8) ^ 128
+        self.floats[rows], self.scale[rows] = vectors, scale
+        self.codes[rows // BLOCK, :, rows % BLOCK] = beside.reshape(len(rows), -1, 4)
         back = codes * scale[:, None]
         # Rounded up: bounds must hold for what float32 rounds away.
         self.error = max(self.error, float(np.linalg.norm(vectors.astype(np.float64) - back, axis=1).max()) * 1.0001)
@@ -69,28 +79,46 @@ class Vectors:
         self.size = max(self.size, int(rows.max()) + 1)
 
     def _reserve(self, size: int) -> None:
-        capacity = len(self.scale)
-        if size <= capacity:
-            return
-        more = max(size, capacity * 2) - capacity
-        self.floats = np.concatenate([self.floats, np.zeros((more, self.depth), np.float32)])
-        self.codes = np.concatenate([self.codes, np.zeros((more, self.depth), np.int8)])
-        self.scale = np.concatenate([self.scale, np.zeros(more, np.float32)])
+        more = blocks(max(size, 2 * len(self.scale))) - len(self.codes)
+        if size > len(self.scale):
+            self.floats = np.concatenate([self.floats, np.zeros((more * BLOCK, self.depth), np.float32)])
+            self.codes = np.concatenate([self.codes, np.zeros((more, *self.codes.shape[1:]), np.uint8)])
+            self.scale = np.concatenate([self.scale, np.zeros(more * BLOCK, np.float32)])
 
     def view(self, size: int) -> View:
         """The first `size` rows as they are now."""
-        return View(self.floats[:size], self.codes[:size], self.scale[:size], self.error, self.length)
+        whole = blocks(size)
+        return View(self.floats[:size], self.codes[:whole], self.scale[:whole * BLOCK], self.error, self.length)
 
 
 @dataclass(frozen=True)
 class View:
-    """See `Vectors`. `error`: no row is farther from its int8 form; `length`: none of these is longer."""
+    """See `Vectors`: `codes` as `kernels.packed` takes them, `scale` of their rows. `error`: no row is farther from its int8
+    form; `length`: none of these is longer."""
 
     floats: np.ndarray
     codes: np.ndarray
     scale: np.ndarray
     error: float
     length: float
+
+    def search(self, query: np.ndarray, k: int, allowed: Allowed, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """(rows int64, scores float32) of the best k by the int8 forms of the rows and of `query` float32 (d,), best first."""
+        codes, gain = whole_numbers(query[None])
+        if bias is not None and len(bias) < len(self.scale):
+            bias = np.pad(bias, (0, len(self.scale) - len(bias)))
+        out = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
+        packed(codes, self.codes, out=out, blocked=self.blocked(allowed.bitmap), scale=self.scale, gain=gain, bias=bias)
+        return listed(out)
+
+    def blocked(self, bitmap: np.ndarray) -> np.ndarray:
+        """The bitmap of all rows of the blocks: those at the end that are none are blocked."""
+        size = len(self.floats)
+        marks = np.full(len(self.scale) // 8, 255, np.uint8)
+        marks[:len(bitmap)] = bitmap
+        if size & 7:
+            marks[size >> 3] |= 255 << (size & 7) & 255
+        return marks
 
 
 @dataclass(frozen=True)
@@ -132,30 +160,32 @@ class ByVectors:
         sure = length * self.view.error + off * self.view.length + 1e-5 * (1 + length * self.view.length)
         many = max(LEAST, 2 * k)
         while many <= MOST:
-            rows, rough = self._search(codes, self.view.codes, many, self.view.scale, scale, self.bias)
+            rows, rough = self.view.search(self.query, many, self.allowed, self.bias)
             best, scores = self._settle(np.sort(rows), k, None)
             if len(rows) < many or len(rows) == self.allowed.count or scores[-1] > rough[-1] + sure:
                 return best, scores
             many *= WIDER
-        return self._search(self.query[None], self.view.floats, k, None, None, self.bias)
-
-    def _search(self, query: np.ndarray, table: np.ndarray, k: int, scale: np.ndarray | None, gain: np.ndarray | None,
-                bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        return found(query, table, k, self.allowed.bitmap, scale, gain, bias)
+        size = len(self.view.floats)
+        return found(self.query, self.view.floats, k, self.allowed.bitmap, None if self.bias is None else self.bias[:size])
 
     def _settle(self, rows: np.ndarray, k: int, added: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """The best k of a few rows (rising) by their float32 scores."""
         bias = None if self.bias is None else self.bias[rows]
         bias = added if bias is None else bias if added is None else bias + added
-        place, scores = found(self.query[None], self.view.floats[rows], k, None, None, None, bias)
+        place, scores = found(self.query, self.view.floats[rows], k, None, bias)
         return rows[place], scores
 
 
-def found(query: np.ndarray, table: np.ndarray, k: int, blocked: np.ndarray | None, scale: np.ndarray | None,
-          gain: np.ndarray | None, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, scores) of one search, as many as there are."""
+def found(query: np.ndarray, table: np.ndarray, k: int, blocked: np.ndarray | None,
+          bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, scores) of one search in float32, as many as there are."""
     out = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
-    weighed(query, table, out=out, blocked=blocked, scale=scale, gain=gain, bias=bias)
+    weighed(query[None], table, out=out, blocked=blocked, bias=bias)
+    return listed(out)
+
+
+def listed(out: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and scores of one query, without the places that stayed empty."""
     some = out[0][0] >= 0
     return out[0][0][some].astype(np.int64), out[1][0][some]
 

@@ -58,10 +58,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Allowed:
-    """The rows that may be shown: `bitmap` uint8 with a 1 for each row that may not (as `topk` takes it), and their number."""
+    """The rows that may be shown: `bitmap` uint8 ((n + 7) // 8,) with a 1 for each row that may not, and how many may."""
 
     bitmap: np.ndarray
     count: int
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> Allowed:
+        """The rows where bool (n,) is true."""
+        return cls(np.packbits(~mask, bitorder="little"), int(mask.sum()))
 
     def without(self, rows: Iterable[int]) -> Allowed:
         """The same without some rows."""
@@ -98,8 +103,7 @@ class Masks:
             if found is not None:
                 self._kept.move_to_end(key)
                 return found
-        mask = fitting(snapshot, filters)
-        found = Allowed(np.packbits(~mask, bitorder="little"), int(mask.sum()))
+        found = Allowed.of(fitting(snapshot, filters))
         with self._lock:
             self._kept[key] = found
             while len(self._kept) > CACHED:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from aisle.kernels.topk import MAX_DEPTH, reference, topk, weighed
+from aisle.kernels.topk import MAX_DEPTH, packed, reference, topk, weighed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +54,43 @@ def test_every_instruction_set_weighs_to_the_same_bits(seed: int, q: int, n: int
         fast.weighed(queries, table, blocked, scale, gain, bias, *got, level)
         np.testing.assert_array_equal(got[0], want[0], f"level {level}")
         np.testing.assert_array_equal(got[1], want[1], f"level {level}")
+
+
+def side_by_side(rows: np.ndarray) -> np.ndarray:
+    """int8 (n, d) as `packed` wants them, filled up with rows of zeros."""
+    whole = np.pad(rows.astype(np.int16), ((0, -len(rows) % 16), (0, -rows.shape[1] % 4))) + 128
+    return whole.astype(np.uint8).reshape(-1, 16, whole.shape[1] // 4, 4).transpose(0, 2, 1, 3).copy()
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 400), st.integers(1, 140), st.integers(1, 40))
+def test_rows_side_by_side_are_the_same_rows(seed: int, q: int, n: int, d: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    queries, table = (rng.integers(-128, 128, (rows, d), dtype=np.int8) for rows in (q, n))
+    scale, gain, bias = (rng.standard_normal(m, np.float32) for m in (n, q, n))
+    left_out = rng.random(n) < 0.3
+    filled = -n % 16
+    want, blocked = empty(q, k, "float32"), np.pad(left_out, (0, filled), constant_values=True)
+    reference.weighed(queries, table, bitmap(left_out), scale, gain, bias, *want)
+    more = [np.pad(array, (0, filled)) for array in (scale, bias)]
+    for run in (reference.packed, *(lambda *a, level=level: fast.packed(*a, level) for level in fast.levels())):
+        got = empty(q, k, "float32")
+        run(queries, side_by_side(table), bitmap(blocked), more[0], gain, more[1], *got)
+        np.testing.assert_array_equal(got[0], want[0])
+        np.testing.assert_array_equal(got[1], want[1])
+
+
+@pytest.mark.parametrize(("changed", "place"), [
+    ({"queries": np.zeros((1, 9), np.int8)}, "queries"), ({"queries": np.zeros((1, 4), np.int8)}, "queries"),
+    ({"table": np.zeros((2, 2, 16, 3), np.uint8)}, "table"), ({"table": np.zeros((2, 2, 16, 4), np.int8)}, "table"),
+    ({"table": np.zeros((32, 8), np.uint8)}, "table"), ({"scale": np.zeros(31, np.float32)}, "scale"),
+    ({"blocked": np.zeros(3, np.uint8)}, "blocked"), ({"out": empty(1, 3)}, r"out\[1\]"),
+    ({"table": np.zeros((1, 1025, 16, 4), np.uint8), "queries": np.zeros((1, 4100), np.int8)}, "queries"),
+])
+def test_what_does_not_fit_rows_side_by_side_is_a_sentence(changed: dict, place: str) -> None:
+    given_ = {"queries": np.zeros((1, 8), np.int8), "table": np.zeros((2, 2, 16, 4), np.uint8), "out": empty(1, 3, "float32")}
+    with pytest.raises(ValueError, match=f"expected .* got .* - at `{place}`"):
+        packed(**given_ | changed)
 
 
 @pytest.mark.parametrize("q", [1, 2, 16, 17, 40])

@@ -114,7 +114,7 @@ def test_what_int8_finds_is_exactly_what_float32_has(seed: int, n: int, k: int, 
     for part in np.array_split(np.arange(n), 3):
         made.put(part, table[part])
     extra = np.flatnonzero(rng.random(n) < 0.01)
-    ranking = ByVectors(made.view(n), query, Allowed(np.packbits(blocked, bitorder="little"), int((~blocked).sum())),
+    ranking = ByVectors(made.view(n), query, Allowed.of(~blocked),
                         None, (extra, rng.random(len(extra), np.float32)))
     rows, scores = ranking.best(k)
     free, more = np.flatnonzero(~blocked), np.zeros(n, np.float32)

@@ -82,7 +82,7 @@ def test_many_faults_are_counted_and_some_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ShopError, match="cannot read .*No such file"):
+    with pytest.raises(ShopError, match=r"cannot read .*No such file"):
         read_items(tmp_path / "none.csv")
 
 

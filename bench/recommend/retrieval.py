@@ -1,0 +1,188 @@
+"""The best of a catalogue for a taste, exact, in int8 and settled in float32: against faiss, NumPy and merely reading."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...kernels import packed
+from ...models.shop.ranking import ByVectors, Vectors, whole_numbers
+from ...models.shop.rules import Allowed
+from ..kernels.peers import ENVIRONMENT, faiss_us, one_thread
+from ..kernels.timing import interleaved
+from ..report import Options, Row
+from .made import DEPTH, vectors
+
+K, CANDIDATES, QUERIES, MANY = 10, 40, 64, 16
+SIZES = {"100k": 100_000, "1M": 1_000_000}
+GOALS = {"100k": "p50 <= 0.15 ms and >= 5x faiss flat, recall 1.0 after rescoring", "1M": ">= 5x faiss flat"}
+
+
+def run(options: Options) -> Iterator[Row]:
+    """Each size in turn."""
+    for name, n in SIZES.items():
+        if options.wants(f"retrieval/{name}"):
+            yield from size(name, n, options)
+
+
+def size(name: str, n: int, options: Options) -> Iterator[Row]:
+    """All figures of one table; every pair of ours and a peer's runs in turns in this process, on one thread."""
+    rng = np.random.default_rng(0)
+    drawn = vectors(rng, n + QUERIES)
+    queries, table = drawn[:QUERIES].copy(), Vectors(DEPTH, n)
+    for part in np.array_split(np.arange(n), max(1, n // 50_000)):      # in parts, so that no second table is made
+        table.put(part, drawn[QUERIES + part])
+    del drawn
+    view, seconds = table.view(n), 0.4 if options.quick else 4.0
+    index, about = faiss_index(view.floats)
+    with one_thread():
+        yield from single(name, view, queries, index, about, seconds)
+        yield from reading(name, view, queries, seconds)
+        yield from masked(name, view, queries, rng, seconds)
+        yield from many(name, view, queries, index, about, seconds)
+
+
+def faiss_index(floats: np.ndarray) -> tuple[Any, str]:
+    """faiss's flat index of these rows in this process, or None and why not."""
+    us, about = faiss_us("ip", 100, 8, 1, 1, 0.01)      # makes the environment where there is none
+    if us is None:
+        return None, about
+    packages = next((ENVIRONMENT / "lib").glob("python*")) / "site-packages"
+    sys.path.append(str(packages))                      # last, so that NumPy stays ours
+    try:
+        import faiss  # type: ignore[import-not-found]
+        faiss.omp_set_num_threads(1)
+        index = faiss.IndexFlatIP(floats.shape[1])
+        index.add(floats)
+    except (ImportError, AttributeError) as error:
+        return None, f"faiss does not load into this process: {error}"
+    finally:
+        sys.path.remove(str(packages))
+    return index, f"faiss {faiss.__version__} in this process, one thread, in turns"
+
+
+class Settled:
+    """Top CANDIDATES in int8, then the best K of them in float32: what one query costs without Python's part of the rules."""
+
+    def __init__(self, view: Any, blocked: np.ndarray | None = None) -> None:
+        self.view, self.blocked = view, blocked
+        self.out = np.empty((1, CANDIDATES), np.int32), np.empty((1, CANDIDATES), np.float32)
+
+    def __call__(self, query: np.ndarray) -> np.ndarray:
+        codes, gain = whole_numbers(query)
+        packed(codes, self.view.codes, out=self.out, blocked=self.blocked, scale=self.view.scale, gain=gain)
+        rows = self.out[0][0]
+        found: np.ndarray = rows[np.argsort(-(self.view.floats[rows] @ query[0]), kind="stable")[:K]]
+        return found
+
+
+def in_turn(queries: np.ndarray, ask: Callable[[np.ndarray], object]) -> Callable[[], object]:
+    """A function that asks one query after the other."""
+    at = [0]
+
+    def one() -> object:
+        at[0] = (at[0] + 1) % len(queries)
+        return ask(queries[at[0]:at[0] + 1])
+    return one
+
+
+def best_of(floats: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """NumPy: matrix product, argpartition, sort."""
+    scores = floats @ query[0]
+    some = np.argpartition(scores, -K)[-K:]
+    return some[np.argsort(-scores[some])]
+
+
+def single(name: str, view: Any, queries: np.ndarray, index: Any, about: str, seconds: float) -> Iterator[Row]:
+    """One query: against faiss and NumPy, with the recall of the rescored list and of the proven one."""
+    settled = Settled(view)
+    exact = [best_of(view.floats, query) for query in queries[:, None]]
+    hits = statistics.mean(len(set(settled(query[None]).tolist()) & set(want.tolist())) / K
+                           for query, want in zip(queries, exact, strict=True))
+    free = Allowed.of(np.ones(len(view.floats), bool))
+    proven = lambda query: ByVectors(view, query[0], free).best(K)  # noqa: E731
+    same = statistics.mean(proven(query[None])[0].tolist() == want.tolist() for query, want in zip(queries, exact, strict=True))
+    ways = {"ours": in_turn(queries, settled), "numpy": in_turn(queries, lambda q: best_of(view.floats, q)),
+            "proven": in_turn(queries, proven)}
+    if index is not None:
+        ways["faiss"] = in_turn(queries, lambda query: index.search(query, K))
+    found = interleaved(ways, seconds)
+    ours = statistics.median(found["ours"])
+    theirs = statistics.median(found["faiss"]) if index is not None else None
+    ratio = None if theirs is None else ratio_of(found["faiss"], found["ours"])
+    met = None if ratio is None else ratio >= 5 and hits == 1 and (name != "100k" or ours <= 150)
+    case = f"retrieval/{name}/one query"
+    yield Row(case, "p50 of top 10", ours, "us", spread(found["ours"]), "faiss flat, float32", theirs, ratio, GOALS[name], met,
+              f"top {CANDIDATES} in int8, then float32; {about}; faiss reads 4x the bytes")
+    yield Row(case, "recall@10 after rescoring", float(hits), "", None, None, None, None, "1.0", hits == 1,
+              f"over {len(queries)} queries against NumPy's float32 order; made vectors of a mixture")
+    numpy_us = statistics.median(found["numpy"])
+    yield Row(case, "p50 of top 10", ours, "us", spread(found["ours"]), "NumPy float32", numpy_us,
+              ratio_of(found["numpy"], found["ours"]))
+    yield Row(case, "p50 as the server asks", statistics.median(found["proven"]), "us", spread(found["proven"]), None, None,
+              None, None, None, f"with the proof that int8 missed nothing, else looked again; the same list: {same:.0%}")
+
+
+def reading(name: str, view: Any, queries: np.ndarray, seconds: float) -> Iterator[Row]:
+    """Against the time it takes to look at the table's bytes, apart from other tables, which would push it out of the cache."""
+    codes, gain = whole_numbers(queries)
+    out = np.empty((1, K), np.int32), np.empty((1, K), np.float32)
+    words = view.codes.reshape(-1).view(np.int64)
+    found = interleaved({"ours": lambda: packed(codes[:1], view.codes, out=out), "read": words.max, "weighed": lambda: packed(
+        codes[:1], view.codes, out=out, scale=view.scale, gain=gain[:1])}, seconds)
+    read = statistics.median(found["read"])
+    for kind, label in (("ours", "bare scores"), ("weighed", "scores by a scale a row")):
+        slower = 1 / ratio_of(found["read"], found[kind])
+        goal = "<= 1.5x reading" if kind == "ours" and name == "1M" else None
+        met = None if goal is None else slower <= 1.5
+        yield Row(f"retrieval/{name}/against reading", f"p50, {label}", statistics.median(found[kind]), "us",
+                  spread(found[kind]), "reading the int8 table", read, 1 / slower, goal, met,
+                  f"{slower:.2f}x the time of reading {view.codes.nbytes / 1e6:.1f} MB ({view.codes.nbytes / read / 1e3:.1f} "
+                  "GB/s by NumPy's max of 64-bit words)")
+
+
+def masked(name: str, view: Any, queries: np.ndarray, rng: np.random.Generator, seconds: float) -> Iterator[Row]:
+    """With half of the items blocked, drawn one by one and in runs of a thousand, against none."""
+    n = len(view.floats)
+    half = view.blocked(np.packbits(rng.random(n) < 0.5, bitorder="little"))
+    runs = view.blocked(np.packbits(np.arange(n) // 1000 % 2 == 0, bitorder="little"))
+    found = interleaved({"none": in_turn(queries, Settled(view)), "half": in_turn(queries, Settled(view, half)),
+                         "runs": in_turn(queries, Settled(view, runs))}, seconds)
+    for kind, label in (("half", "half blocked, drawn"), ("runs", "half blocked, in runs")):
+        ratio = ratio_of(found["none"], found[kind])
+        yield Row(f"retrieval/{name}/{label}", "p50 of top 10", statistics.median(found[kind]), "us", spread(found[kind]),
+                  "none blocked", statistics.median(found["none"]), ratio, "not slower than none blocked", ratio >= 0.97,
+                  "within 3 % counts as not slower: turns of the same code differ by as much")
+
+
+def many(name: str, view: Any, queries: np.ndarray, index: Any, about: str, seconds: float) -> Iterator[Row]:
+    """A batch of 16 queries, which reads the table once."""
+    codes, gain = whole_numbers(queries[:MANY])
+    out = np.empty((MANY, K), np.int32), np.empty((MANY, K), np.float32)
+    alone = np.empty((1, K), np.int32), np.empty((1, K), np.float32)
+    ways: dict[str, Callable[[], object]] = {
+        "ours": lambda: packed(codes, view.codes, out=out, scale=view.scale, gain=gain),
+        "one": lambda: packed(codes[:1], view.codes, out=alone, scale=view.scale, gain=gain[:1])}
+    if index is not None:
+        ways["faiss"] = lambda: index.search(queries[:MANY], K)
+    found = interleaved(ways, seconds)
+    theirs = statistics.median(found["faiss"]) if index is not None else None
+    ours = statistics.median(found["ours"])
+    yield Row(f"retrieval/{name}/16 queries", "p50", ours, "us", spread(found["ours"]), "faiss flat, float32", theirs,
+              None if theirs is None else ratio_of(found["faiss"], found["ours"]), None, None,
+              f"{ours / MANY:.0f} us a query; one alone {statistics.median(found['one']):.0f}; {about}")
+
+
+def ratio_of(theirs: list[float], ours: list[float]) -> float:
+    """How many times as long the peer takes: the median over turns."""
+    return statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+
+
+def spread(times: list[float]) -> float:
+    """Half the middle half."""
+    quarters = statistics.quantiles(times, n=4)
+    return (quarters[2] - quarters[0]) / 2

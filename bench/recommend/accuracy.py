@@ -27,6 +27,7 @@ BUDGET_S = 300
 GOALS = {"no": (0.085, 0.052), "valid": (0.100, 0.062)}      # HR@10, NDCG@10 on Beauty 5-core
 BCE = {"loss": "bce", "dropout": 0.2, "rate": 1e-3, "epochs": 60, "patience": 8, "seed": 1}
 QUICK = {"epochs": 6}
+WHOLE = {"candidates": 12_288}      # of a whole file with its thousands of items that were seen once
 
 
 def run(options: Options) -> Iterator[Row]:
@@ -119,13 +120,16 @@ def ours(case: _Case, python: str, folder: Path, quick: bool, best: tuple[str, f
     refit = "valid" if case.one.main else "no"
     found: list[dict[str, Any]] = []
     for seed in seeds:
-        job = {"what": "ours", "options": {"seed": seed, **(QUICK if quick else {})}, "refit": refit}
+        more = (QUICK if quick else {}) | ({} if case.one.main else WHOLE)
+        job = {"what": "ours", "options": {"seed": seed, **more}, "refit": refit}
         bundle = None if found else folder / "bundle"
         found.append(training.run(python, case.one.data, job, folder, f"{case.one.name}: ours, seed {seed}", bundle))
         if "error" in found[-1]:
             yield case.row("HR@10", None, found[-1]["error"])
             return
     told = f"mean and range of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+    if not case.one.main and case.split.items > WHOLE["candidates"]:
+        told += f", each batch against {WHOLE['candidates']:,} of the items"
     yield from figures(case, found, "no_refit_" if refit == "valid" else "", f"trained on train only, {told}", best)
     if refit == "valid":
         yield from figures(case, found, "", f"refit on train + validation, {told}", ("", 0.0, 0.0))

@@ -69,13 +69,13 @@ def run(options: Options) -> Iterable[Row]:
 def compare(server: Running, body: bytes, seconds: float, options: Options) -> Iterable[Row]:
     """Both loads alone, then together."""
     question = request_bytes("/v1/routes/city?pairs=nodes", body, {"Aisle-Deadline-Ms": f"{DEADLINE_MS:g}"})
-    alone = drive_open(server.port, question, QUESTIONS, seconds / 3, connections=8)
+    alone = drive_open(server.port, question, QUESTIONS, seconds / 3, connections=32)
     first = Busy(server.port, seconds / 3)
     first.start()
     first.join()
     busy = Busy(server.port, seconds + 1)
     busy.start()
-    together = drive_open(server.port, question, QUESTIONS, seconds, connections=8)
+    together = drive_open(server.port, question, QUESTIONS, seconds, connections=32)
     busy.join()
     assert first.load is not None and busy.load is not None
     yield from route_rows(together, alone, options)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from .... import __version__
 from ...deadline import left_us, parse_ms, within
-from ...errors import Busy, NotFound
+from ...errors import Busy, Invalid, NotFound
 from ...served import STAGES, Served
 from .answer import Answer
 from .body import read_body
@@ -29,7 +29,16 @@ EXTENSIONS = ["classification", "sequence", "model_repository", "schedule_policy
 INLINE_BYTES = 1 << 16       # JSON and strings beyond it are handled on the pool, to keep the event loop answering
 LENGTH_NAME = LENGTH_HEADER.lower()
 DEADLINE_NAME = "aisle-deadline-ms"
+PLENTY_US = 2000             # twenty times what counts as cheap, see batcher
 VERSION = "/versions/{version:[0-9]+}"
+
+
+def plenty(asked_ms: str) -> bool:
+    """Whether a deadline is so far away that a cheap model run at once cannot miss it; False for what is no deadline."""
+    try:
+        return parse_ms(asked_ms) >= PLENTY_US
+    except Invalid:
+        return False
 
 
 def nearer(timeout_us: int) -> int:
@@ -127,7 +136,8 @@ class Oip:
     def answer_now(self, name: str, version: str | None, headers: Mapping[str, str], body: bytes | bytearray,
                    started: int) -> bytes | None:
         """`answer` at once, as HTTP, where the model is cheap and idle and the request is small; else None."""
-        if len(body) > INLINE_BYTES or self.trace.active or DEADLINE_NAME in headers:
+        asked_ms = headers.get(DEADLINE_NAME)
+        if len(body) > INLINE_BYTES or self.trace.active or (asked_ms is not None and not plenty(asked_ms)):
             return None
         served = self.repository.get(name, version)
         face = self._faces.get(served)

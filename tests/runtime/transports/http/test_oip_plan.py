@@ -142,3 +142,14 @@ def test_no_more_plans_than_the_limit(tmp_path: Path) -> None:
                 assert (await served.now(body, headers)).startswith(b"HTTP/1.1 200")
                 assert 0 < len(served.plans()) <= KEPT
     asyncio.run(run())
+
+
+def test_a_deadline_far_away_is_met_at_once_and_a_near_one_is_the_schedulers_affair(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Served(tmp_path) as served:
+            body, headers = made(REQUESTS["one row"][0], VALUES[:16].tobytes())
+            want = steady(await served.now(body, headers))
+            assert steady(await served.now(body, {**headers, "aisle-deadline-ms": "50"})) == want
+            for text in ("1.5", "0", "soon", "-3", "nan"):
+                assert served.frame.infer_now("identity", None, {**headers, "aisle-deadline-ms": text}, body) is None
+    asyncio.run(run())

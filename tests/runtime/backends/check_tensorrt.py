@@ -178,6 +178,18 @@ def test_the_form_for_the_cpu_is_refused_with_the_node_and_not_tried_again(build
     print(cycle.reason)
 
 
+def test_what_aisle_model_quantize_writes_for_it_is_taken(build, tmp_path):
+    from aisle.runtime.examples import make_example, write_pictures
+    from aisle.runtime.quantizing import find_bundle, quantize_bundle
+    write_pictures(tmp_path / "pictures", 4)
+    make_example(tmp_path / "models", "textures", "residual", 64, learnt=4)
+    quantize_bundle(tmp_path / "models" / "textures", tmp_path / "pictures", bound=0.01)
+    bundle, _ = find_bundle(tmp_path / "models" / "textures")
+    cycle, _, _ = build(bundle.path(bundle.files["tensorrt", "int8"]), max_batch=8, precision="int8")
+    assert cycle.stage is Stage.SERVING, cycle.reason
+    print(f"INT8: {cycle.size:,} bytes in {cycle.seconds:.2f} s")
+
+
 def test_an_operator_that_it_does_not_have_is_named(build, tmp_path):
     """Det is a standard operator that ONNX Runtime runs and NVIDIA's parser does not import."""
     write(tmp_path / "m.onnx", "det", [node("Det", ["x"], ["y"])], [value("x", "float32", [2, 2])], [value("y", "float32", [])])

@@ -126,8 +126,8 @@ def spots(ends: Sequence[Sequence[End]]) -> Spots:
     first = np.zeros(len(ends) + 1, np.int32)
     np.cumsum([len(some) for some in ends], out=first[1:])
     node, arc, part, edge, at = zip(*(end for some in ends for end in some), strict=True) if first[-1] else ((),) * 5
-    return Spots(first, np.array(node, np.int32), np.array(arc, np.int32), np.array(part, np.float64), np.array(edge, np.int32),
-                 np.array(at, np.float64))
+    whole, share = np.array((node, arc, edge), np.int32), np.array((part, at), np.float64)
+    return Spots(first, whole[0], whole[1], share[0], whole[2], share[1])
 
 
 def of_nodes(first: np.ndarray, states: np.ndarray) -> Spots:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import hypot
 
 import numpy as np
 
@@ -48,13 +51,24 @@ def line(network: Network, route: Route) -> np.ndarray:
 
 
 def cut(points: np.ndarray, by: np.ndarray, begin: float, end: float) -> np.ndarray:
-    """The part of a line between two fractions of its length."""
+    """The part of a line between two fractions of its length. A handful of points: plain numbers are quickest."""
     if begin <= 0 and end >= 1:
         return points
-    run = np.concatenate([[0.0], np.cumsum(np.hypot(*(np.diff(points, axis=0) * by).T))])
+    sx, sy = by.tolist()
+    xy: list[list[float]] = points.tolist()
+    run = [0.0, *accumulate(hypot((bx - ax) * sx, (dy - cy) * sy) for (ax, cy), (bx, dy) in pairwise(xy))]
     total = run[-1] if run[-1] > 0 else 1.0
-    where = [begin * total, *run[(run > begin * total) & (run < end * total)], end * total]
-    return np.stack([np.interp(where, run, points[:, 0]), np.interp(where, run, points[:, 1])], 1)
+    return np.array([_along(xy, run, begin * total),
+                     *(place for place, at in zip(xy, run, strict=True) if begin * total < at < end * total),
+                     _along(xy, run, end * total)])
+
+
+def _along(xy: list[list[float]], run: list[float], at: float) -> list[float]:
+    """The place on a line so far from its beginning."""
+    i = min(max(bisect_right(run, at), 1), len(run) - 1)
+    step = run[i] - run[i - 1]
+    part = min(max((at - run[i - 1]) / step, 0.0), 1.0) if step > 0 else 0.0
+    return [a + (b - a) * part for a, b in zip(xy[i - 1], xy[i], strict=True)]
 
 
 def steps(network: Network, route: Route) -> list[Step]:

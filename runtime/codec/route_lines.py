@@ -25,16 +25,12 @@ def polyline(points: np.ndarray, digits: int) -> str:
     whole = np.round(points[:, ::-1] * 10**digits).astype(np.int64)
     steps = np.diff(whole, axis=0, prepend=np.zeros((1, 2), np.int64)).ravel()
     numbers = np.where(steps < 0, ~(steps << 1), steps << 1)
-    groups = np.ones(len(numbers), np.int64)           # of five bits, the lowest first; all but the last carry a sixth
-    top, left = numbers.max(initial=0), numbers >> 5
-    while top >= 32:
-        groups += left > 0
-        top, left = top >> 5, left >> 5
-    end = np.cumsum(groups)
-    place = np.arange(int(groups.sum())) - np.repeat(end - groups, groups)
-    made = (np.repeat(numbers, groups) >> 5 * place & 31) + 63 + 32
-    made[end - 1] -= 32
-    return made.astype(np.uint8).tobytes().decode("ascii")
+    groups = max(1, -(-int(numbers.max(initial=0)).bit_length() // 5))
+    left = numbers[:, None] >> np.arange(0, 5 * groups, 5)       # of each number from each five bits on, the lowest first
+    kept = left > 0
+    kept[:, 0] = True
+    made = (left & 31) + np.where(left >= 32, 95, 63)            # all but the last five carry a sixth bit
+    return made[kept].astype(np.uint8).tobytes().decode("ascii")
 
 
 def lines(network: Network, edges: np.ndarray, digits: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 PY := .venv/bin/python
 ENGINE ?= cpu
 
-.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize gpu-check check-tensorrt check-pycuda
+.PHONY: FORCE setup demo test lint bench clean test-kernels sanitize check-aarch64 gpu-check check-tensorrt check-pycuda
 setup: .venv/.ready
 
 # Changes when AISLE_CUDA does, so that the CUDA kernels are built again then.
@@ -33,7 +33,7 @@ test-kernels: setup
 	$(PY) -m pytest -q tests/kernels
 
 # The kernels once more with AddressSanitizer and UndefinedBehaviorSanitizer, in a throw-away copy of the tree. At -O1:
-# what is compiled takes half the time, and nothing is optimised away before it is looked at.
+# what is compiled takes half the time, and nothing is optimised away before it is looked at. Two planted faults come first.
 SANITIZED := build/sanitize/aisle
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1
 sanitize: setup
@@ -46,8 +46,13 @@ sanitize: setup
 		ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
 		LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libubsan.so)" && \
 		$(CURDIR)/$(PY) -c 'import aisle; assert "/sanitize/" in aisle.__file__, aisle.__file__' && \
+		$(CURDIR)/$(PY) tests/kernels/planted.py $(SANITIZE) && \
 		$(CURDIR)/$(PY) -X faulthandler -m pytest -q -x --capture=sys -p no:cacheprovider tests/kernels
 	rm -rf $(SANITIZED)
+
+# The kernels cross-compiled for aarch64, their tests under qemu; where the tools are missing it says so and goes on.
+check-aarch64: setup
+	bash tests/kernels/aarch64.sh
 
 # On a machine with an NVIDIA GPU (ENGINE=gpu): every CUDA kernel against its reference; writes docs/verified-on.md.
 gpu-check: setup
@@ -70,6 +75,7 @@ lint: setup
 bench: setup
 	$(PY) -m aisle.bench overhead
 	$(PY) -m aisle.bench footprint
+	$(PY) -m aisle.bench kernels
 	$(PY) -m aisle.bench inspection $(if $(wildcard ../shared/data),--data ../shared/data)
 
 clean:

@@ -25,8 +25,13 @@ def polyline(points: np.ndarray, digits: int) -> str:
     whole = np.round(points[:, ::-1] * 10**digits).astype(np.int64)
     steps = np.diff(whole, axis=0, prepend=np.zeros((1, 2), np.int64)).ravel()
     numbers = np.where(steps < 0, ~(steps << 1), steps << 1)
+    return encoded(numbers[:2]) + encoded(numbers[2:])           # the first point is far from nothing, the others near
+
+
+def encoded(numbers: np.ndarray) -> str:
+    """Numbers of 0 and more in groups of five bits, the lowest first."""
     groups = max(1, -(-int(numbers.max(initial=0)).bit_length() // 5))
-    left = numbers[:, None] >> np.arange(0, 5 * groups, 5)       # of each number from each five bits on, the lowest first
+    left = numbers[:, None] >> np.arange(0, 5 * groups, 5)       # of each number from each five bits on
     kept = left > 0
     kept[:, 0] = True
     made = (left & 31) + np.where(left >= 32, 95, 63)            # all but the last five carry a sixth bit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from .rules import Allowed
 WIDER = 4                  # times as many candidates, where so many were not enough to be sure
 MOST = 2048                # candidates; beyond, every row is compared as float32
 LEAST = 40
+LINE = 64                  # bytes
 BLOCK = 16                 # rows that lie side by side, as `kernels.packed` wants them
 
 
@@ -48,6 +50,15 @@ def blocks(rows: int) -> int:
     return -(-rows // BLOCK)
 
 
+def on_lines(shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros, uint8, that begin on a line of the cache: a table in memory is otherwise read a fifth slower."""
+    room = np.empty(math.prod(shape) + LINE, np.uint8)
+    first = -room.ctypes.data % LINE
+    made = room[first:first + math.prod(shape)].reshape(shape)
+    made[...] = 0
+    return made
+
+
 class Vectors:
     """A table that grows: float32 (n, d) by row, and the same as int8 with a scale for each row, side by side in blocks.
 
@@ -58,7 +69,7 @@ class Vectors:
     def __init__(self, depth: int, capacity: int = 1024) -> None:
         self.depth, self.size = depth, 0
         self.floats = np.zeros((blocks(capacity) * BLOCK, depth), np.float32)
-        self.codes = np.zeros((blocks(capacity), -(-depth // 4), BLOCK, 4), np.uint8)
+        self.codes = on_lines((blocks(capacity), -(-depth // 4), BLOCK, 4))
         self.scale = np.zeros(len(self.floats), np.float32)
         self.error, self.length = 0.0, 0.0
 
@@ -79,11 +90,12 @@ class Vectors:
         self.size = max(self.size, int(rows.max()) + 1)
 
     def _reserve(self, size: int) -> None:
-        more = blocks(max(size, 2 * len(self.scale))) - len(self.codes)
         if size > len(self.scale):
+            more = blocks(max(size, 2 * len(self.scale))) - len(self.codes)
+            codes = on_lines((len(self.codes) + more, *self.codes.shape[1:]))
+            codes[:len(self.codes)] = self.codes
             self.floats = np.concatenate([self.floats, np.zeros((more * BLOCK, self.depth), np.float32)])
-            self.codes = np.concatenate([self.codes, np.zeros((more, *self.codes.shape[1:]), np.uint8)])
-            self.scale = np.concatenate([self.scale, np.zeros(more * BLOCK, np.float32)])
+            self.codes, self.scale = codes, np.concatenate([self.scale, np.zeros(more * BLOCK, np.float32)])
 
     def view(self, size: int) -> View:
         """The first `size` rows as they are now."""

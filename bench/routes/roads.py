@@ -19,7 +19,7 @@ from ...models.bundle_file import read_bundle
 from ...models.route.assemble import assemble
 from ...models.route.network import save, with_topology
 from ...models.route.router import open_map
-from ...runtime.workloads.route_live import shared_by
+from ...runtime.workloads.route_work import shared_by
 from ..report import Options, Row
 from .maps import extracts, graph, made_city, with_questions
 from .peers import Peers, peers

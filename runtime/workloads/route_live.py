@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,36 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.shortest_path import Run
 from ...models.route.floor_map import FloorFace, FloorMap
 from ...models.route.network import INF
 from ...models.route.router import Router
 from ..errors import AisleError, Failed, Invalid, TooLarge
 from ..journal_lines import Lines
 from .route_changes import CLOSE, NEVER, OPEN, SPEED, Change, clocks, revived, stored
+from .route_work import SHARED, Pace, shared_by
 
 log = logging.getLogger("aisle.routes")
 
 MAX_CHANGES = 10_000
 MAX_EDGES = 2_000_000       # of all changes together
-SHARED = 100_000            # edges of a map from which threads are worth their start where most of it changes
 COMPACT = 512               # records beyond twice the changes that hold, before the file is written anew
 Outcome = tuple[int, tuple[str, ...]] | AisleError      # version and names of the changes, or what was wrong
-
-
-class Pace:
-    """What a pair has cost of late, to decide where the next are answered."""
-
-    def __init__(self) -> None:
-        self._pair_us = 50.0
-
-    def expect_us(self, pairs: int) -> float:
-        """What so many will take."""
-        return pairs * self._pair_us
-
-    def add(self, pairs: int, ns: int) -> None:
-        """Learn from some; one that was interrupted weighs little."""
-        self._pair_us += 0.05 * (min(ns / 1e3 / max(pairs, 1), 20 * self._pair_us) - self._pair_us)
 
 
 class LiveMap:
@@ -217,8 +200,8 @@ class LiveMap:
 
     def _apply(self, edges: Iterable[int], threads: int = 1) -> int:
         """Make it so for all queries, in one step."""
-        return self.router.apply({edge: self._cost(edge) for edge in edges},
-                                 shared_by(threads) if threads > 1 and self.router.network.edges >= SHARED else None)
+        run = shared_by(threads) if threads > 1 and self.router.network.edges >= SHARED else None
+        return self.router.apply({edge: self._cost(edge) for edge in edges}, run)
 
     def _forget(self, name: str) -> set[int]:
         """Take a change away; the edges that it held."""
@@ -284,20 +267,6 @@ class LiveMap:
             log.error("%s could not be written anew: %s", lines.path, error.strerror)
         finally:
             self._writing = False
-
-
-def shared_by(threads: int) -> Run:
-    """How a kernel's jobs are shared by so many threads, which end with them."""
-    def run(jobs: list[Callable[[], None]]) -> None:
-        waiting = iter(jobs)       # of a list: its steps are whole under the GIL, so each job goes to one thread
-
-        def work() -> None:
-            for job in waiting:
-                job()
-        with ThreadPoolExecutor(threads, "aisle-weights") as pool:
-            for done in [pool.submit(work) for _ in range(threads)]:
-                done.result()
-    return run
 
 
 def area_edges(router: Router | FloorMap, area: tuple[tuple[float, float], ...]) -> np.ndarray:

@@ -114,9 +114,9 @@ class View:
     error: float
     length: float
 
-    def search(self, query: np.ndarray, k: int, allowed: Allowed, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """(rows int64, scores float32) of the best k by the int8 forms of the rows and of `query` float32 (d,), best first."""
-        codes, gain = whole_numbers(query[None])
+    def search(self, codes: np.ndarray, gain: np.ndarray, k: int, allowed: Allowed,
+               bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """(rows int64, scores float32) of the best k for `codes` int8 (1, d) times `gain` float32 (1,), best first."""
         if bias is not None and len(bias) < len(self.scale):
             bias = np.pad(bias, (0, len(self.scale) - len(bias)))
         out = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
@@ -165,14 +165,15 @@ class ByVectors:
         return self._settle(rows, k, added)
 
     def _without_extra(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        codes, scale = whole_numbers(self.query[None])
-        length = float(np.linalg.norm(self.query.astype(np.float64)))
-        off = float(np.linalg.norm(self.query.astype(np.float64) - codes[0] * float(scale[0])))
+        codes, gain = whole_numbers(self.query[None])
+        query = self.query.astype(np.float64)
+        off = query - codes[0] * float(gain[0])
+        length, off = math.sqrt(query @ query), math.sqrt(off @ off)
         # |q.v - p.w| <= |q| |v - w| + |q - p| |w| for the int8 forms p and w; the last term is float32's own rounding.
         sure = length * self.view.error + off * self.view.length + 1e-5 * (1 + length * self.view.length)
         many = max(LEAST, 2 * k)
         while many <= MOST:
-            rows, rough = self.view.search(self.query, many, self.allowed, self.bias)
+            rows, rough = self.view.search(codes, gain, many, self.allowed, self.bias)
             best, scores = self._settle(np.sort(rows), k, None)
             if len(rows) < many or len(rows) == self.allowed.count or scores[-1] > rough[-1] + sure:
                 return best, scores

@@ -24,6 +24,7 @@ COPIED, QUICK_COPIED = 512 << 20, 1 << 20     # bytes
 BUDGET_S, QUICK_BUDGET_S = 1.0, 0.05          # for the time of one work, there and here each
 TURN_MS, MOST_CALLS = 10.0, 200               # calls that share a wait
 LEAST_TURNS, MOST_TURNS = 3, 51
+FULL = Options()
 BEGIN, END = "<!-- gpu-check: begin -->", "<!-- gpu-check: end -->"
 
 
@@ -167,18 +168,18 @@ def record(text: str, page: Path = PAGE) -> None:
         page.write_text(before.rstrip() + "\n\n## CUDA kernels\n\n" + text + "\n", "utf-8")
 
 
-def main() -> int:
-    """0 where every kernel agrees, 1 where one does not or none could run."""
-    rows = list(run(Options()))
+def main(options: Options = FULL, page: Path = PAGE, keep: Callable[[dict[str, Any]], Path] = keep) -> int:
+    """Run, print, keep, and write the page; 0 where every kernel agrees, 1 where one does not or none could run."""
+    rows = list(run(options))
     if len(rows) == 1 and rows[0].value is None:
         print(rows[0].note)
         return 1
-    rows += gpu_backends.run(Options())
+    rows += gpu_backends.run(options)
     result = summary("gpu", rows)
     held = _cuda.driver()
     result["device"]["gpu"] = name = getattr(held, "name", "an unnamed device")
     print(table(rows), f"kept as {keep(result)}", sep="\n")
-    record(section(rows, name, result["commit"], result["when"][:10]))
+    record(section(rows, name, result["commit"], result["when"][:10]), page)
     return 0 if all(row.met is not False for row in rows) else 1
 
 

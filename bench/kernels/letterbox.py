@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ...kernels import letterbox
 from ..report import Options, Row
+from .peers import torch_us
 from .timing import Goal, interleaved, row, seconds
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
@@ -81,6 +83,11 @@ def bilinear(case: str, image: np.ndarray, size: tuple[int, int], goal: Goal, ti
     yield row(case, found["ours"], "best cv2+NumPy", found["best"], goal=goal, note=note)
     first = image.shape[0] == 480
     yield row(case, found["ours"], "usual cv2+NumPy", found["usual"], goal=Goal(">= 8x", ratio=8.0) if first else None)
+    if first:
+        theirs_us, about = torch_us(image.shape[:2], size, time_s / 2)
+        ours_us = statistics.median(found["ours"])
+        yield Row(case, "time", ours_us, "us", None, "torch, uint8 resize", theirs_us,
+                  None if theirs_us is None else theirs_us / ours_us, None, None, about)
     yield row(case, found["ours"], "copy of input and output", found["floor"],
               goal=Goal("<= 3.5x the memory floor", ratio=1 / 3.5) if first else None)
 

@@ -1,4 +1,4 @@
-"""Peers that need care: faiss in a throw-away environment of its own, and NumPy's matrix product on one thread."""
+"""Peers that need care: faiss and torch in throw-away environments, and NumPy's matrix product on one thread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-ENVIRONMENT = Path(__file__).parents[2] / ".bench-envs" / "faiss"
+ENVIRONMENTS = Path(__file__).parents[2] / ".bench-envs"
+ENVIRONMENT = ENVIRONMENTS / "faiss"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SEARCH = """
 import json, statistics, sys, time
@@ -32,6 +33,52 @@ print(json.dumps([statistics.median(times), faiss.__version__]))
 """
 
 
+RESIZE = """
+import json, statistics, sys, time
+import numpy as np, torch
+from torch.nn.functional import interpolate
+height, width, high, wide, seconds = *map(int, sys.argv[1:5]), float(sys.argv[5])
+torch.set_num_threads(1)
+image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+mean, std = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+gain, shift, times = 1 / std, -mean / std, []
+def call():
+    planes = torch.from_numpy(image).permute(2, 0, 1)[None]
+    small = interpolate(planes, (high, wide), mode="bilinear", align_corners=False)
+    return torch.addcmul(shift, small.flip(1).contiguous().float(), gain)
+with torch.inference_mode():
+    call()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 5:
+        begin = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - begin) * 1e6)
+print(json.dumps([statistics.median(times), torch.__version__]))
+"""
+
+
+def torch_us(size: tuple[int, int], wanted: tuple[int, int], seconds: float) -> tuple[float | None, str]:
+    """Median us of torch's uint8 resize of (height, width), RGB and normalised, one thread; or None and why not.
+
+    Its environment is not made here: the usual wheel for Linux brings gigabytes of CUDA.
+    """
+    python = ENVIRONMENTS / "torch" / "bin" / "python"
+    if not python.exists():
+        return None, f"no torch in {ENVIRONMENTS.name}/torch; make that environment and install a CPU build of it to compare"
+    try:
+        return _measured(python, RESIZE, [*size, *wanted, seconds], "torch")
+    except (OSError, subprocess.SubprocessError) as error:
+        return None, f"torch in {ENVIRONMENTS.name}/torch did not run: {type(error).__name__}"
+
+
+def _measured(python: Path, script: str, words: Sequence[object], name: str) -> tuple[float, str]:
+    """What `script` prints as JSON, a median and a version, when `python` runs it alone on one thread."""
+    done = subprocess.run([python, "-c", script, *map(str, words)], check=True, capture_output=True, text=True, timeout=120,
+                          env=os.environ | ONE_THREAD)
+    median, version = json.loads(done.stdout)
+    return median, f"{name} {version}, one thread, a process of its own in the same minute"
+
+
 def faiss_us(kind: str, rows: int, depth: int, queries: int, k: int, seconds: float) -> tuple[float | None, str]:
     """Median us of a flat search (`ip` or `l2`), float32, one thread, in a process of its own; or None and why not."""
     python = ENVIRONMENT / "bin" / "python"
@@ -42,13 +89,9 @@ def faiss_us(kind: str, rows: int, depth: int, queries: int, k: int, seconds: fl
         if have.returncode:
             subprocess.run([python, "-m", "pip", "install", "--quiet", "faiss-cpu", "numpy"], check=True,
                            capture_output=True, timeout=300)
-        words = [kind, rows, depth, queries, k, seconds]
-        done = subprocess.run([python, "-c", SEARCH, *map(str, words)], check=True, capture_output=True, text=True,
-                              timeout=120, env=os.environ | ONE_THREAD)
+        return _measured(python, SEARCH, [kind, rows, depth, queries, k, seconds], "faiss")
     except (OSError, subprocess.SubprocessError) as error:
         return None, f"faiss-cpu could not be had in {ENVIRONMENT.name}: {type(error).__name__}"
-    median, version = json.loads(done.stdout)
-    return median, f"faiss {version}, one thread, a process of its own in the same minute"
 
 
 @contextmanager

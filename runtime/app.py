@@ -38,6 +38,7 @@ from .workloads import WORKLOADS
 
 log = logging.getLogger("aisle.app")
 EXIT_LOST = 75            # EX_TEMPFAIL: another process may succeed
+DEVICE_LOOK_S = 0.5
 
 
 class App:
@@ -118,10 +119,14 @@ class App:
         health = self.config.health
         if health.canary_every_s:
             self._spawn(Pulse(self.repository, health.canary_every_s, health.canary_deadline_s,
-                              lambda: not self.context.draining, self._give_up).run())
+                              lambda: not self.context.draining).run())
+        self._spawn(self._watch_device())
 
-    def _give_up(self) -> None:
-        """The device is lost to this process; a supervisor starts another one."""
+    async def _watch_device(self) -> None:
+        """End when the device is lost to this process: only another one, which a supervisor starts, can use it."""
+        while not (lost := self.repository.lost()):      # noqa: ASYNC110 - sessions know, on threads of their own
+            await asyncio.sleep(DEVICE_LOOK_S)
+        log.critical("%s; the server ends, so that its supervisor starts it again", lost)
         self.exit_code = EXIT_LOST
         self.context.stopping.set()
 

@@ -23,17 +23,15 @@ class Pulse:
     """Looks after every served model: asks the idle ones, watches the busy ones, tells systemd.
 
     `every_s`: how long a model may be idle before it is asked; `deadline_s`: how long one run may take before its thread
-    counts as hung. The models of a hung thread are blockers of readiness until they are replaced. Where a session says
-    that its device is lost for good, `give_up` is called: only another process can go on.
+    counts as hung. The models of a hung thread are blockers of readiness until they are replaced.
     """
 
     def __init__(self, repository: Repository, every_s: float, deadline_s: float,
-                 well: Callable[[], bool] = lambda: True, give_up: Callable[[], None] = lambda: None) -> None:
+                 well: Callable[[], bool] = lambda: True) -> None:
         self.repository = repository
         self.every_s = every_s
         self.deadline_s = deadline_s
         self.well = well
-        self.give_up = give_up
         self._asked: dict[Batcher, int] = {}         # when it was asked last, ns
         self._replacing: set[asyncio.Task[None]] = set()
         self._systemd = Systemd()
@@ -43,7 +41,7 @@ class Pulse:
         while True:
             await asyncio.sleep(min(self.every_s, self.deadline_s) / 8)
             self.look(time.perf_counter_ns())
-            ill = self.repository.hung or self.repository.lost
+            ill = self.repository.hung or self.repository.lost()
             self._systemd.tell(ready=not self.repository.blockers(), alive=not ill and self.well())
 
     def look(self, now: int) -> None:
@@ -51,10 +49,6 @@ class Pulse:
         alive = {batcher: served for served in self.repository.served() for batcher in served.owned}
         self._asked = {batcher: at for batcher, at in self._asked.items() if batcher in alive}
         for batcher, served in alive.items():
-            if not self.repository.lost and (lost := lost_device(batcher)):
-                self.repository.lost = lost
-                log.critical("%s; the server ends, so that its supervisor starts it again", lost)
-                self.give_up()
             if batcher.running_since and now - batcher.running_since > self.patience_ns(batcher):
                 self._hangs(served, now - batcher.running_since)
             elif not batcher.running_since and not batcher.waiting:
@@ -85,11 +79,6 @@ class Pulse:
             log.error("model '%s' could not be replaced: %s", served.name, error.sentence)
         else:
             log.warning("model '%s': %s", served.name, how)
-
-
-def lost_device(batcher: Batcher) -> str:
-    """What a session says of a device that it cannot use any more, whatever is tried; empty while all is well."""
-    return next((lost for worker in batcher.workers if (lost := getattr(worker.session, "lost", ""))), "")
 
 
 def ask(batcher: Batcher) -> None:

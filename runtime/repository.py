@@ -73,7 +73,6 @@ class Repository:
         self.models: dict[str, Model] = {}
         self.starting = True
         self.hung: dict[tuple[str, str], str] = {}      # (name, version) -> what is wrong; see pulse
-        self.lost = ""                                  # why this process can serve no more: its device is gone for good
         self._restarted: dict[tuple[str, str], float] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -115,6 +114,11 @@ class Repository:
             raise NotFound(f"there is no {job} station {name!r}; the stations are {names}")
         return found.engine
 
+    def lost(self) -> str:
+        """What a session says of a device that this process cannot use any more, whatever is tried; empty while all is well."""
+        sessions = (worker.session for served in self.served() for batcher in served.owned for worker in batcher.workers)
+        return next((lost for session in sessions if (lost := getattr(session, "lost", ""))), "")
+
     def index(self, ready: bool = False) -> list[dict[str, str]]:
         """The repository index of OIP: name, version, state, reason of every model known."""
         items: list[dict[str, str]] = []
@@ -132,7 +136,8 @@ class Repository:
         """Why the server is not ready, a sentence each: still starting, or a required model does not serve."""
         if self.starting:
             return ["models are being loaded"]
-        found = [*([self.lost] if self.lost else []), *self.hung.values()]
+        lost = self.lost()
+        found = [*([lost] if lost else []), *self.hung.values()]
         for name in self._required():
             model = self.models.get(name)
             if model is None:

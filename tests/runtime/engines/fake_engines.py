@@ -35,6 +35,8 @@ class FakeBuilder:
         return orders().get("missing")
 
     def platform(self):
+        if sentence := orders().get("no_driver"):
+            raise BuildError(sentence, innocent=True)
         return Platform("fake", orders().get("version", "1"), "13.0", "600.1", "sm_00 none")
 
     def refuses(self, bundle):

@@ -190,6 +190,13 @@ async def test_a_model_that_the_backend_cannot_take_says_why_and_is_served_witho
     assert await answers(app) and served.cycle is None
 
 
+async def test_a_driver_that_is_gone_at_the_start_leaves_the_fallback_with_a_sentence(start, bundle, orders):
+    orders(no_driver="starting CUDA failed with CUDA_ERROR_NO_DEVICE: the driver is there and finds no GPU")
+    app = await start()
+    assert "fake cannot take this model: starting CUDA failed with CUDA_ERROR_NO_DEVICE" in app.repository.get("m").refused
+    assert await answers(app) and app.repository.blockers() == []
+
+
 async def test_without_the_library_nothing_is_said_or_built(start, bundle, orders):
     orders(missing="it is not installed")
     app = await start()
@@ -299,7 +306,7 @@ device = DeviceProfile("test", backends=("fake", "onnx"), precisions=("fp32",), 
 app.choose_device = lambda config: (device, [])
 models, engines = sys.argv[1:]
 config = Config(server=ServerConfig(port=0, drain_s=1), engines=EnginesConfig(path=engines),
-                repository=RepositoryConfig(path=models, poll_s=0), health=HealthConfig(canary_every_s=0.4))
+                repository=RepositoryConfig(path=models, poll_s=0), health=HealthConfig(canary_every_s=0))
 sys.exit(app.run(config, lambda app: print(app.address, flush=True)))
 """
 

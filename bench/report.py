@@ -22,6 +22,8 @@ class Options:
     data: Path | None = None
     only: str | None = None
     quick: bool = False
+    models: Path | None = None       # a folder of bundles to measure in place of made ones
+    out: Path | None = None          # where a bench that writes a report puts it
 
     def wants(self, case: str) -> bool:
         """False where `--only` names something else."""

@@ -80,7 +80,8 @@ def main(order: Mapping[str, Any]) -> Measured:
     """The child's work."""
     root = Path(order["root"])
     bundle = read_bundle(root) if (root / FILE_NAME).is_file() else _triton(root)
-    device = replace(load_profile(order["device"]), threads=order["threads"])
+    device = replace(load_profile(order["device"]), threads=order["threads"], backends=(order["backend"],),
+                     precisions=(order["precision"],))
     name = f"{order['backend']} {order['precision']}"
     try:
         way = next(w for w in ways(bundle, device) if w.name == name)

@@ -1,0 +1,55 @@
+"""What this device does with models: every bundle by every backend, precision and batch; `--out DIR` writes the report.
+
+`--models DIR` measures a folder of bundles, as a station has them; without it two made ones are quantised and measured.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...models.bundle import Bundle, BundleError
+from ...runtime.device import bundles_in
+from ...runtime.examples import make_example, write_pictures
+from ...runtime.quantizing import quantize_bundle
+from ..report import Options, Row, summary
+from .facts import facts
+from .ratios import ratios
+from .real import agreements
+from .report import write
+from .sweep import sweep
+
+
+def run(options: Options) -> Iterator[Row]:
+    """The rows of the bench contract; the report, with every figure, is written where `--out` says."""
+    with tempfile.TemporaryDirectory(prefix="aisle-device-") as folder:
+        made = None if options.models else example_bundles(Path(folder), options.quick)
+        bundles = bundles_in(options.models) if options.models else made or []
+        entries = list(sweep([b for b in bundles if b.files], options))
+        rows = [row for entry in entries for row in entry.rows()]
+        if made:
+            rows += ratios(made, options)
+        if options.data is not None and not options.quick:
+            rows += agreements(options.data, Path(folder), options)
+    yield from rows
+    if options.out is not None:
+        told = {**summary("device", rows), "facts": facts(), "entries": [entry.as_json() for entry in entries]}
+        for path in write(told, options.out):
+            print(f"wrote {path}", file=sys.stderr)
+
+
+def example_bundles(folder: Path, quick: bool) -> list[Bundle]:
+    """A residual and a mobile classifier of drawn textures, quantised with drawn pictures; see models/make/nets.py."""
+    from ...runtime.quantizing import find_bundle
+    write_pictures(folder / "pictures", 4 if quick else 12)
+    made = []
+    for kind in ("residual", "mobile"):
+        make_example(folder / "models", kind, kind, learnt=4 if quick else 24)
+        try:
+            quantize_bundle(folder / "models" / kind, folder / "pictures", bound=0.01)
+        except BundleError as error:
+            print(f"{kind}: {error}", file=sys.stderr)
+        made.append(find_bundle(folder / "models" / kind)[0])
+    return made

@@ -1,0 +1,74 @@
+"""A finished report as files: report.json, report.md and one report.html that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .page import page
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("way", "variant", "{}"), ("batch", "batch", "{}"), ("p50_ms", "p50 ms", "{:.3f}"), ("p90_ms", "p90 ms", "{:.3f}"),
+    ("p99_ms", "p99 ms", "{:.3f}"), ("cpu_ms", "CPU ms", "{:.3f}"), ("rows_per_s", "rows/s", "{:.1f}"),
+    ("memory_mb", "MiB", "{:.1f}"), ("open_s", "open s", "{:.2f}"), ("build_s", "engine s", "{:.1f}"),
+    ("watts", "W", "{:.1f}"), ("hottest_c", "C", "{:.0f}"), ("max_error", "largest error", "{:.2%}"),
+    ("agreement", "verdicts agree", "{:.2%}"),
+)
+
+
+def write(told: Mapping[str, Any], folder: Path) -> list[Path]:
+    """The three files; the folder is made where it lacks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"report.json": json.dumps(told, indent=1) + "\n", "report.md": markdown(told), "report.html": page(told)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    return [folder / name for name in texts]
+
+
+def about(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the report was made on, as (name, text)."""
+    facts, machine = told["facts"], told["facts"]["machine"]
+    size = f"{machine['cores']} cores, {machine['memory_mb']} MiB"
+    return [("device", f"{machine['model'] or 'unknown'} ({machine['arch']}), {size}"),
+            ("profile", f"{facts['profile']}, {facts['threads']} threads"), ("arithmetic", facts["arithmetic"]),
+            ("power mode", facts["power_mode"] or "not told by this machine"),
+            ("packages", ", ".join(f"{name} {version}" for name, version in facts["packages"].items())),
+            ("backends", "; ".join(f"{name}: {text}" for name, text in facts["backends"].items())),
+            ("made", f"{told['when']} at commit {told['commit']}")]
+
+
+def cell(entry: Mapping[str, Any], key: str, form: str) -> str:
+    """One value as text; a dash where it was not measured."""
+    value = entry.get(key)
+    return "-" if value is None else form.format(value)
+
+
+def by_bundle(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The entries of each bundle, in their order."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        found.setdefault(entry["bundle"], []).append(entry)
+    return found
+
+
+def markdown(told: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = ["# Device report", "", *(f"- **{name}**: {text}" for name, text in about(told)), ""]
+    for bundle, entries in by_bundle(told["entries"]).items():
+        shown = [c for c in COLUMNS if any(e.get(c[0]) is not None for e in entries)]
+        lines += [f"## {bundle}", "", "| " + " | ".join(title for _, title, _ in shown) + " |", "|" + "---|" * len(shown)]
+        for entry in entries:
+            if entry["error"]:
+                lines.append(f"| {entry['way']} | {entry['batch']} | does not work: {entry['error']} |")
+            else:
+                lines.append("| " + " | ".join(cell(entry, key, form) for key, _, form in shown) + " |")
+        lines.append("")
+    ratios = [row for row in told["rows"] if row["ratio"] is not None]
+    if ratios:
+        lines += ["## Ratios, measured in turns in one process", "",
+                  "| case | value | peer | peer's value | ratio | goal | met |", "|---|---|---|---|---|---|---|"]
+        lines += [f"| {r['case']} | {r['value']:.4g} {r['unit']} | {r['peer']} | {r['peer_value']:.4g} | {r['ratio']:.3f} | "
+                  f"{r['goal'] or '-'} | { {True: 'yes', False: 'no', None: '-'}[r['met']]} |" for r in ratios]
+    return "\n".join(lines) + "\n"

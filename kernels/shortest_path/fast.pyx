@@ -11,68 +11,7 @@ from libcpp cimport bool as cbool
 from libcpp.pair cimport pair
 from libcpp.vector cimport vector
 
-cdef extern from "many.h" namespace "aisle_route" nogil:
-    cdef uint32_t INF
-    cdef cppclass View:
-        int32_t n, m, arcs, height
-        const int32_t *rank
-        const int32_t *up_first
-        const int32_t *up_head
-        const int32_t *up_tail
-        const int32_t *up_depth
-        const int32_t *depth
-        const int32_t *down_first
-        const int32_t *down_arc
-        const int32_t *arc_slot
-        const int32_t *slot_arc
-        const int32_t *next_same
-    cdef cppclass Metric:
-        vector[uint32_t] input, up, down, over
-    cdef cppclass Scratch:
-        vector[int32_t] arcs
-        cbool broken
-    cdef cppclass Ends:
-        int32_t count
-        const int32_t* node
-        const uint32_t* offset
-    cdef cppclass Updater:
-        void run(const View&, Metric&, const int32_t*, int, vector[int32_t]&)
-    const char* fault(View&)
-    const char* metric_fault(const View&, const Metric&)
-    void make_room(const View&, Metric&)
-    void customise(const View&, Metric&, int, int, const int32_t*)
-    uint32_t meet_plain "aisle_route::meet<aisle_route::Plain>"(const View&, const Metric&, const Ends&, const Ends&, Scratch&,
-                                                                int&)
-    uint32_t meet_traced "aisle_route::meet<aisle_route::Traced>"(const View&, const Metric&, const Ends&, const Ends&, Scratch&,
-                                                                  int&)
-    void follow(const View&, const Metric&, int, const Ends&, const Ends&, Scratch&, int&, int&)
-    cbool best_way(const View&, const Metric&, vector[pair[int32_t, uint32_t]], vector[pair[int32_t, uint32_t]], Scratch&,
-                   uint32_t&, int&, int&)
-    void table(const View&, const Metric&, const int32_t*, int, const int32_t*, int, Scratch&, uint32_t*)
-    void reach(const View&, const Metric&, int, const int32_t*, const uint32_t*, cbool, uint32_t*)
-    cdef cppclass Spots:
-        const int32_t *first
-        const int32_t *node
-        const int32_t *arc
-        const double *part
-    cdef cppclass Answers:
-        uint32_t *cost
-        int32_t *start
-        int32_t *goal
-        int32_t *first
-        vector[int32_t] arcs
-    cbool ways(const View&, const Metric&, const Spots&, const Spots&, int, int, cbool, Scratch&, Answers&)
-    cbool table_adding(const View&, const Metric&, const int32_t*, int, const int32_t*, int, const uint32_t*, uint32_t*, int64_t*)
-
-cdef extern from "parts.h" namespace "aisle_route" nogil:
-    cdef cppclass Parts:
-        vector[int32_t] first, end, top
-    Parts cut(const View&, int)
-
-cdef extern from "hierarchy.h" namespace "aisle_route" nogil:
-    cdef cppclass Hierarchy:
-        vector[int32_t] rank, up_first, up_head, up_tail, up_depth, depth, down_first, down_arc, arc_slot, slot_arc, next_same
-    cbool make "aisle_route::build"(int, const int32_t*, const int32_t*, int, const double*, const double*, Hierarchy&) except +
+include "native.inc"
 
 cdef enum:
     PARTS = 64          # pieces of work for all weights anew: enough for eight threads to end at about the same time

@@ -14,7 +14,7 @@ from aisle.models.bundle_file import read_bundle
 from aisle.models.inspect import select, teach
 from aisle.models.inspect.recipe import Recipe
 from aisle.models.make import parts
-from aisle.runtime.codec import Payload
+from aisle.runtime.codec import Payload, make_codec
 from aisle.runtime.codec.inspect import CODEC
 from aisle.runtime.errors import Busy, Invalid
 from aisle.runtime.pictures import PictureLimits, decoder, encode_jpeg, encode_png
@@ -159,3 +159,8 @@ def test_tensors_of_encoded_pictures_are_decoded_smaller_too(station: tuple[Taug
     image = {"IMAGE": np.array([encode_jpeg(parts.good(1))], object)}
     request = inspect.from_tensors(image, served(recipe).decode)
     assert request.size == SIZE and request.image.shape == recipe.picture.shape
+
+
+def test_no_picture_is_decoded_on_the_event_loop() -> None:
+    for job in ("inspect", "classify"):
+        assert make_codec(job).light_bytes == 0, "bodies above that are read by a thread of the pool"

@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     build_.add_argument("--name", help="the map's name (default: the file's)")
     route_ = commands.add_parser("route", help="ask a map for a way", description="Ask a map for the way between two places.")
     route_.add_argument("name", help="the map's name")
-    route_.add_argument("start", help="LAT,LON (on a floor Y,X in metres), or the number of a node")
+    route_.add_argument("start", help="LAT,LON (on a floor Y,X in metres), or the number of a node; on a site MAP:LAT,LON")
     route_.add_argument("goal", help="likewise")
     route_.add_argument("--geometry", choices=("geojson", "polyline", "none"), default="none", help="tell the line, too")
     for one in (build_, route_):
@@ -163,25 +163,45 @@ def weight(value: Any) -> float:
 
 def route(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The way between two places, in this process; changes that a server keeps do not count here."""
-    from ...models.bundle import BundleError
-    from ...models.bundle_file import read_bundle
+    from ...models.route.site import Site
     from ..codec.route import answer
     from ..workloads import route as workload
     from ..workloads.route_asks import AskRoute
-    folder = args.models / args.name
+    from ..workloads.route_site import AskAcross, joined
+    asset = opened(args, args.name)
+    (source_map, source), (target_map, target) = on_map(args.start, "start"), on_map(args.goal, "goal")
+    ask = AskRoute(source, target, shape=args.geometry, guide=True)
+    if isinstance(asset, Site):
+        maps = joined(asset, lambda name: opened(args, name))
+        told = answer(workload.work_across(workload.Request((AskAcross(source_map, target_map, ask),)), maps))
+        return told, "\n".join([f"{told['cost_s']:.0f} s in all, by {', '.join(told['portals']) or 'no portal'}",
+                                *(f"{leg['map']}: {route_text(leg)}" for leg in told["legs"])])
+    if source_map or target_map:
+        raise Invalid(f"{args.name!r} is one map; give places without a map's name before them")
+    told = answer(workload.work(workload.Request((ask,)), asset))
+    return told, route_text(told)
+
+
+def opened(args: argparse.Namespace, name: str) -> Any:
+    """The newest version of a map or site, ready to be asked."""
+    from ...models.bundle import BundleError
+    from ...models.bundle_file import read_bundle
+    from ..workloads import route as workload
+    folder = args.models / name
     versions = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)) if folder.is_dir() else []
     if not versions:
-        raise Invalid(f"there is no map {args.name!r} in {args.models}; build one: aisle map build FILE --name {args.name} "
+        raise Invalid(f"there is no map {name!r} in {args.models}; build one: aisle map build FILE --name {name} "
                       f"--models {args.models}")
     bundle = read_bundle(versions[-1])
     if bundle.role != "map":
         raise BundleError(f"{versions[-1]} is a bundle with role {bundle.role!r}, not a map")
-    ask = AskRoute(where(args.start, "start"), where(args.goal, "goal"), shape=args.geometry, guide=True)
-    asset = workload.load(bundle)
-    if not isinstance(asset, workload.Asset):
-        raise Invalid(f"{args.name!r} is a site of several maps; start `aisle serve --models {args.models}` and ask it there")
-    told = answer(workload.work(workload.Request((ask,)), asset))
-    return told, route_text(told)
+    return workload.load(bundle)
+
+
+def on_map(text: str, name: str) -> tuple[str, int | tuple[float, float]]:
+    """(map, place) of MAP:LAT,LON; without a map it is ""."""
+    map_, colon, rest = text.rpartition(":")
+    return map_, where(rest if colon else text, name)
 
 
 def where(text: str, name: str) -> int | tuple[float, float]:

@@ -132,7 +132,7 @@ def canary(asset: Asset | Site) -> None:
 async def run(request: Request, engine: Engine) -> Verdict:
     """Answer all questions. Invalid, NotFound, TooLarge or Failed with a sentence."""
     if isinstance(engine.asset, Site):
-        maps = joined(engine.asset, lambda name: engine.station("routes", name))
+        maps = joined(engine.asset, lambda name: engine.station("routes", name).asset)
         return await engine.offload(work_across, request, maps)
     if not any(isinstance(ask, (AskTour, AskReplan, AskUpdate)) for ask in request.asks):
         done = at_once(request, engine.asset)

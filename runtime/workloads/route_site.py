@@ -123,11 +123,11 @@ class Joined:
         return name, place(routers[name], where, what, limit_m)
 
 
-def joined(site: Site, station: Callable[[str], Any]) -> Joined:
-    """The maps of a site; `station` gives what serves under a name. NotFound for one that does not, Invalid for no map."""
+def joined(site: Site, asset_of: Callable[[str], Any]) -> Joined:
+    """The maps of a site; `asset_of` gives what serves under a name, or raises. Invalid for what is no map."""
     lives = {}
     for name in site.maps:
-        live = getattr(station(name).asset, "live", None)
+        live = getattr(asset_of(name), "live", None)
         if live is None:
             raise Invalid(f"{name!r} is a site itself; a site joins maps and floors")
         lives[name] = live

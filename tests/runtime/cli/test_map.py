@@ -87,3 +87,21 @@ def test_mistakes_are_sentences(streets: Path, tmp_path: Path, capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert out == "" and sentence in err and "Traceback" not in err
     assert not list(tmp_path.glob("*/.*"))
+
+
+def test_a_site_is_built_and_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    maps = str(tmp_path / "maps")
+    blocks_map.make(tmp_path / "maps", "town")
+    (tmp_path / "hall.map").write_text("type octile\nheight 2\nwidth 3\nmap\n...\n...\n")
+    (tmp_path / "campus.toml").write_text('[[portals]]\nname = "door"\na = {map = "town", node = 3}\n'
+                                          'b = {map = "hall", x = 0.5, y = 0.5}\ncost_s = 7\n')
+    assert told(capsys, "map", "build", str(tmp_path / "hall.map"), "--models", maps)["report"]["free"] == 6
+    assert told(capsys, "map", "build", str(tmp_path / "campus.toml"), "--models", maps)["report"]["maps"] == ["town", "hall"]
+    got = told(capsys, "map", "route", "campus", "hall:1.5,2.5", "town:0", "--models", maps)
+    assert got["portals"] == ["door"] and [leg["map"] for leg in got["legs"]] == ["hall", "town"]
+    assert got["cost_s"] == pytest.approx(7 + sum(leg["cost_s"] for leg in got["legs"]))
+    assert main(["map", "route", "campus", "hall:1.5,2.5", "town:0", "--models", maps]) == 0
+    assert "in all, by door\nhall: 2 m" in capsys.readouterr().out
+    wrong = told(capsys, "map", "route", "campus", "attic:1", "town:0", "--models", maps)
+    assert "'attic' is none of the maps" in wrong["error"]
+    assert "is one map" in told(capsys, "map", "route", "town", "hall:1", "2", "--models", maps)["error"]

@@ -27,12 +27,12 @@ Progress = Callable[[int, int, str], None]
 
 def make_example(root: Path, name: str, kind: str, size: int = 224, *, width: int = 32, learnt: int = LEARNT,
                  progress: Progress | None = None) -> Bundle:
-    """Write the next version of root/NAME: input `image`, output `scores` of the textures. The same input, the same bundle."""
+    """Write the next version of root/NAME, a classifier of textures. The same arguments make the same bundle."""
     tell = progress or (lambda done, of, stage: None)
     picture = {"input": "image", "height": size, "width": size, "scale": [1 / 58] * 3, "bias": [-2.0] * 3}
     image = TensorSpec("image", "float32", (3, size, size))
     scores = TensorSpec("scores", "float32", (len(nets.TEXTURES),), labels=nets.TEXTURES)
-    bundle = Bundle(name, next_version(root / name), "model", root, (image,), (scores,), {("onnx", "fp32"): "model.onnx"},
+    bundle = Bundle(name, next_version(root / name), "classifier", root, (image,), (scores,), {("onnx", "fp32"): "model.onnx"},
                     max_batch=8, params={"picture": picture}, licence=LICENCE)
     with tempfile.TemporaryDirectory() as folder:
         file = nets.features(Path(folder) / "model.onnx", kind, size, width)

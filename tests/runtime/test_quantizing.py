@@ -235,3 +235,53 @@ def test_a_spec_of_another_shape_is_no_score():
     from aisle.models.calibrate import top_one
     with pytest.raises(BundleError, match="row of scores"):
         top_one(Bundle("m", "1", "model", None, outputs=(TensorSpec("y", "float32", (4, 4)),), max_batch=2))
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """A grid of few cells and few spoiled pictures: teaching takes a moment."""
+    from aisle.models.inspect import select, teach
+    monkeypatch.setattr(teach, "CELLS", 96)
+    monkeypatch.setattr(select, "SPOILED", 6)
+
+
+def test_a_station_with_a_network_is_judged_by_its_verdicts(tmp_path, coarse):
+    from aisle.models.inspect.network import Network
+    from aisle.models.inspect.recipe import Backbone
+    from aisle.models.inspect.teach import teach
+    from aisle.models.make import parts
+    from aisle.runtime.backends import make_backend
+    net = conv_net(tmp_path / "net.onnx", 64)
+    backend = make_backend("onnx")
+    plain = Bundle("net", "1", "model", tmp_path, files={("onnx", "fp32"): "net.onnx"})
+    session = backend.open(backend.describe(plain), DeviceProfile("d", threads=1))
+
+    def run(batch):
+        session.row(0)["image"][...] = batch[0]
+        session.run(1)
+        return {"features": session.row(0)["features"][None].copy()}
+    small = [np.ascontiguousarray(parts.good(i)[::4, ::4]) for i in range(12)]
+    bad = [np.ascontiguousarray(parts.defective(i, "missing_hole")[0][::4, ::4]) for i in range(12, 24)]
+    network = Network(net, Backbone("image", ("features",), 64, 64), run)
+    teach("flange", small, out_dir=tmp_path / "stations", version="1", backbone=network)
+    (tmp_path / "seen").mkdir()
+    for i, picture in enumerate([*small, *bad]):
+        (tmp_path / "seen" / f"{i:02d}.png").write_bytes(encode_png(picture))
+    made = quantize_bundle(tmp_path / "stations" / "flange", tmp_path / "seen", bound=0.8)
+    assert made.version == "2" and made.result.kept["cpu"].samples == 8
+    opened = open_bundle(read_bundle(tmp_path / "stations" / "flange" / "2"), DeviceProfile("d", threads=1))
+    assert opened.job == "inspect" and opened.precision == "int8" and opened.asset.backbone.taps == ("features",)
+    opened.close()
+    (tmp_path / "seen" / "99.png").write_bytes(encode_png(small[0][:-1]))
+    refused(tmp_path / "stations" / "flange", tmp_path / "seen", "picture 99.png: expected a picture of 160 x 120")
+
+
+def test_a_station_without_a_network_has_nothing_to_quantise(tmp_path, coarse):
+    from aisle.runtime.teaching import teach_station
+    (tmp_path / "good").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        picture = nets.texture("checks", 5, 96) // 2 + rng.integers(0, 9, (96, 96, 3), np.uint8)
+        (tmp_path / "good" / f"{i}.png").write_bytes(encode_png(picture))
+    teach_station("plain", sorted((tmp_path / "good").iterdir()), [], tmp_path / "stations")
+    refused(tmp_path / "stations" / "plain", tmp_path / "good", "has no ONNX file in FP32 to begin with; it has no model files")

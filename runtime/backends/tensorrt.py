@@ -13,7 +13,7 @@ from ..engines.wish import make_wish
 from . import tensorrt_library as library
 from .onnx import OnnxBackend
 from .onnx_facts import cache_folder
-from .tensorrt_session import Memory, TensorrtSession
+from .tensorrt_session import Loaded, Memory, TensorrtSession
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 class TensorrtBackend:
     """Its files are ONNX files: what runs is the engine that was built from one."""
+
+    _last: Loaded | None = None
 
     def missing(self) -> str | None:
         """None, or one sentence why TensorRT is not usable here."""
@@ -57,8 +59,10 @@ class TensorrtBackend:
             held.release()
 
     def load(self, bundle: Bundle, device: DeviceProfile, held: Held) -> TensorrtSession:
-        """A session on this engine. BuildError or BundleError with a sentence."""
-        return TensorrtSession(self._library(), bundle, held, self._memory(), shared=device.unified_memory)
+        """A session on this engine, which is read once for all sessions of it. BuildError or BundleError with a sentence."""
+        if self._last is None or self._last.held is not held:
+            self._last = Loaded(self._library(), bundle.name, held, self._memory())
+        return TensorrtSession(self._last, bundle, shared=device.unified_memory)
 
     def _library(self) -> ModuleType | Any:
         return library.load()

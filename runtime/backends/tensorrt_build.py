@@ -56,7 +56,8 @@ class TensorrtBuilder:
         config = builder.create_builder_config()
         if job.workspace_mb:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, job.workspace_mb << 20)
-        config.progress_monitor = make_monitor(trt, tell)
+        monitor = make_monitor(trt, tell)
+        config.progress_monitor = monitor
         for shapes in job.profiles:
             profile = builder.create_optimization_profile()
             for name, (least, usual, most) in shapes.items():

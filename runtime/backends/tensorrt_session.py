@@ -61,6 +61,24 @@ class DeviceRow(Mapping[str, np.ndarray]):
         return self._session.device_rows(name, self._first, self._count, self._single)
 
 
+class Loaded:
+    """An engine that the library has read, once for all instances: its weights lie on the device once."""
+
+    def __init__(self, trt: Any, name: str, held: Held, memory: Memory) -> None:
+        self.trt, self.held, self.memory = trt, held, memory
+        self.told = Told()
+        self.log = make_log(trt, self.told)
+        try:
+            with memory.current(f"loading the engine of {name!r}"):
+                self.runtime = trt.Runtime(self.log)
+                with held.bytes() as engine:
+                    self.engine = self.runtime.deserialize_cuda_engine(engine)
+        except CudaError as error:
+            raise BuildError(f"the engine of {name!r} cannot be loaded: {error}", innocent=True) from error
+        if self.engine is None:
+            raise BuildError(f"TensorRT cannot read the engine of {name!r}: {self.told.last('it gives no reason')}")
+
+
 class TensorrtSession:
     """The batched path. One execution context for single rows and one for batches, as the engine has profiles.
 
@@ -70,27 +88,25 @@ class TensorrtSession:
 
     threads = 0           # of the CPU, while it runs
 
-    def __init__(self, trt: Any, bundle: Bundle, held: Held, memory: Memory, *, shared: bool = False) -> None:
+    def __init__(self, loaded: Loaded, bundle: Bundle, *, shared: bool = False) -> None:
         self.inputs: tuple[TensorSpec, ...] = bundle.inputs
         self.outputs: tuple[TensorSpec, ...] = bundle.outputs
         self.capacity = bundle.max_batch or 1
         self.lost = ""                # why nothing can be run any more by this process
         self._name = bundle.name
         self._batched = bundle.max_batch > 0
-        self._trt, self._memory, self._shared, self._held = trt, memory, shared, held
-        self._told = Told()
-        self._log = make_log(trt, self._told)
+        self._loaded: Loaded | None = loaded
+        self._trt, self._memory, self._shared, self._held = loaded.trt, loaded.memory, shared, loaded.held
+        self._told = loaded.told
         self._resident: dict[str, set[int]] = {spec.name: set() for spec in bundle.inputs}
-        self._engine: Any = None
-        self._runtime: Any = None
+        self._engine: Any = loaded.engine
         self._contexts: list[Any] = []
         self._places: dict[str, tuple[int, object]] = {}         # address on the device, and what keeps that memory
         try:
-            with memory.current(f"loading the engine of {bundle.name!r}"):
-                self._read(held)
+            with self._memory.current(f"loading the engine of {bundle.name!r}"):
                 self._check(bundle)
                 self._make_contexts()
-                self._blocks = Blocks(bundle, self.capacity, MEMORY, memory.pinned)
+                self._blocks = Blocks(bundle, self.capacity, MEMORY, self._memory.pinned)
                 self._make_places()
         except CudaError as error:
             self._forget()
@@ -100,16 +116,9 @@ class TensorrtSession:
             raise
         self._rows = [DeviceRow(self, self._blocks.row(i), i, 1, True) for i in range(self._blocks.capacity)]
         self._bound: list[int] = [0] * len(self._contexts)       # rows that each context is set to
-        held.retain()
+        self._held.retain()
 
     # ---- opening
-
-    def _read(self, held: Held) -> None:
-        self._runtime = self._trt.Runtime(self._log)
-        with held.bytes() as engine:
-            self._engine = self._runtime.deserialize_cuda_engine(engine)
-        if self._engine is None:
-            raise BuildError(f"TensorRT cannot read the engine of {self._name!r}: {self._told.last('it gives no reason')}")
 
     def _check(self, bundle: Bundle) -> None:
         """The engine has the bundle's tensors."""
@@ -133,8 +142,9 @@ class TensorrtSession:
                 raise BuildError(f"the GPU's memory is full: the engine of {self._name!r} needs more beside what is loaded "
                                  f"({self._told.last('TensorRT gives no number')}); load fewer models or lower max_batch",
                                  innocent=True)
-            if profile:
-                context.set_optimization_profile_async(profile, self._memory.stream_handle())
+            if profile and not context.set_optimization_profile_async(profile, self._memory.stream_handle()):
+                raise BuildError(f"the engine of {self._name!r} does not take its profile {profile}: "
+                                 f"{self._told.last('TensorRT gives no reason')}")
             self._contexts.append(context)
         self._memory.wait()
 
@@ -244,13 +254,12 @@ class TensorrtSession:
         self._held.release()
 
     def _forget(self) -> None:
-        """In the order that TensorRT wants: contexts, then the engine, then the runtime."""
+        """In the order that TensorRT wants: contexts, then the engine; what other instances use stays."""
         try:
             with self._memory.current(f"closing {self._name!r}"):
                 self._contexts.clear()
                 self._places.clear()
-                self._engine = None
-                self._runtime = None
+                self._engine = self._loaded = None
         except CudaError as error:
             log.warning("%s", error)
 

@@ -17,7 +17,8 @@ OURS = [BACKENDS / f"tensorrt_{part}.py" for part in ("build", "library", "sessi
 FAKE = Path(__file__).with_name("fake_tensorrt.py")
 HOLDS = {"builder": "Builder", "network": "INetworkDefinition", "parser": "OnnxParser", "config": "IBuilderConfig",
          "profile": "IOptimizationProfile", "mistake": "ParserError", "engine": "ICudaEngine", "context": "IExecutionContext",
-         "self._engine": "ICudaEngine", "self._runtime": "Runtime"}
+         "self._engine": "ICudaEngine", "self.engine": "ICudaEngine", "self.runtime": "Runtime",
+         "monitor": "IProgressMonitor"}
 ROOTS = ("trt", "self._trt")
 # A class of another name; a buffer and an enumeration, of which nothing is called.
 RETURNED = {"IParserError": "ParserError", "IHostMemory": None, "DataType": None}

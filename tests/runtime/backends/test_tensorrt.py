@@ -22,6 +22,7 @@ from aisle.runtime.backends.tensorrt_build import Phases
 from aisle.runtime.backends.tensorrt_session import stretches
 from aisle.runtime.engine_keeper import EngineKeeper
 from aisle.runtime.engines import BuildError, Job
+from aisle.runtime.engines.wish import profiles
 from aisle.runtime.errors import Failed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +162,25 @@ def test_close_gives_back_memory_and_engine(fakes, memory, tmp_path):
     assert memory.used == 0 and memory.heap == {}
     with pytest.raises(AssertionError, match="released"), held.bytes():
         pass
+
+
+def test_instances_share_the_weights_and_have_rows_of_their_own(fakes, memory, tmp_path, monkeypatch):
+    bundle = sums(tmp_path)
+    engine = fakes.FakedBuilder().build(Job(tmp_path / "m.onnx", "fp32", profiles(bundle)), lambda *_: None)
+    held, backend, read = held_of(fakes, tmp_path, engine), fakes.FakedBackend(memory), []
+    runtime = fakes.fake_tensorrt.Runtime
+    reading = runtime.deserialize_cuda_engine
+    monkeypatch.setattr(runtime, "deserialize_cuda_engine", lambda self, data: read.append(1) or reading(self, data))
+    one, other = (backend.load(bundle, DEVICE, held) for _ in range(2))
+    assert read == [1] and one._engine is other._engine
+    wanted = fill(one, 2, 1), fill(other, 2, 2)
+    one.run(2)
+    one.close()
+    other.run(2)
+    assert np.array_equal(other.rows(0, 2)["OUTPUT0"], wanted[1])
+    other.close()
+    held.release()
+    assert memory.used == 0
 
 
 # ---- what goes wrong

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def stored_rows(bundle: Bundle) -> Rows:
     try:
         with np.load(bundle.path(bundle.canary), allow_pickle=False) as stored:
             row = {name[3:]: stored[name] for name in stored.files if name.startswith("in:")}
-    except (OSError, ValueError):      # a job's own canary has another form
+    except (OSError, ValueError, EOFError, BadZipFile):      # a job's own canary has another form
         return []
     fits = all(s.name in row and row[s.name].shape == s.shape for s in bundle.inputs)
     return [{s.name: row[s.name].astype(MEMORY[s.dtype]) for s in bundle.inputs}] if fits else []

@@ -43,7 +43,7 @@ def fetch(name, *options):
     got = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, *options, name],
                          capture_output=True, text=True, check=False)
     if got.returncode:
-        pytest.skip(f"{name} cannot be had here: {got.stderr.strip().splitlines()[-1:]}")
+        pytest.skip(f"{name} cannot be had here: {(got.stderr.strip().splitlines() or ['pip does not say why'])[-1]}")
     (folder / "done").touch()
     return folder
 

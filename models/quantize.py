@@ -92,7 +92,9 @@ def quantize(tool: Tool, samples: Sequence[Sample], work: Path, *, bound: float 
     reference = tool.run(None)
     truth = Truth(reference, shown, held, tell)
     tried, ranking, best = 0, None, 0.0
-    for count in steps(len(tool.layers)):
+    counts = steps(len(tool.layers))
+    for count in counts:
+        tell(tried, len(counts), "try")
         if count and ranking is None:
             ranking = ranked(tool, truth, work, tell)
         floats = tuple(ranking[:count]) if ranking else ()

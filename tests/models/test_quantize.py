@@ -79,7 +79,7 @@ def test_wrong_verdicts_are_named_and_counted(tmp_path):
 def test_progress_ends_where_it_says(tmp_path):
     told = []
     quantize(Fake({"layer5": 0.4}), samples(), tmp_path, progress=lambda done, of, stage: told.append((stage, done, of)))
-    assert {stage for stage, _, _ in told} == {"calibrate", "compare", "layers"}
+    assert {stage for stage, _, _ in told} == {"calibrate", "compare", "try", "layers"}
     for stage in ("calibrate", "compare", "layers"):
         last = [t for t in told if t[0] == stage][-1]
         assert last[1] == last[2]

@@ -95,15 +95,15 @@ def scatter(entries: Sequence[Mapping[str, Any]]) -> str:
         return ""
     ways = [e["way"] for e in entries]
     far, wrong = max(e["p50_ms"] for e in known), max(e["max_error"] for e in known) or 1.0
-    made = ["<path class=axis d='M60 20V190H600' fill=none /><text class=soft x=0 y=12>largest error of the outputs' span, "
-            f"over ms of one row</text><text class=soft x=0 y=32>{wrong:.1%}</text><text class=soft x=0 y=190>0</text>"
-            f"<text class=soft x=600 y=208 text-anchor=end>{far:.3g} ms</text>"]
+    made = ["<path class=axis d='M60 36V206H600' fill=none /><text class=soft x=0 y=12>largest error of the outputs' span, "
+            f"over ms of one row</text><text class=soft x=0 y=50>{wrong:.1%}</text><text class=soft x=0 y=206>0</text>"
+            f"<text class=soft x=600 y=224 text-anchor=end>{far:.3g} ms</text>"]
     for e in known:
-        x, y = 60 + 500 * e["p50_ms"] / far, 190 - 165 * e["max_error"] / wrong
+        x, y = 60 + 500 * e["p50_ms"] / far, 206 - 160 * e["max_error"] / wrong
         made.append(f"<circle cx={x:.1f} cy={y:.1f} r=5 fill='{colour(ways, e['way'])}'><title>{escape(e['way'])}: "
                     f"{e['p50_ms']:.3f} ms, {e['max_error']:.3%}</title></circle>"
                     f"<text x={x + 8:.1f} y={y - 6:.1f}>{escape(e['way'])}</text>")
-    return f"<svg viewBox='0 0 760 216' width=760 role=img aria-label='error over latency'>{''.join(made)}</svg>"
+    return f"<svg viewBox='0 0 760 232' width=760 role=img aria-label='error over latency'>{''.join(made)}</svg>"
 
 
 def table(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def sessions(bundle: Bundle) -> dict[str, Call]:
         except BundleError:
             continue
         fill(session.row(0)["image"])
-        calls[way.name] = lambda session=session: session.run(1)
+        calls[way.name] = partial(session.run, 1)
     return calls
 
 
@@ -132,8 +133,8 @@ def option_rows(bundle: Bundle, turns: int) -> list[Row]:
         for name, entries in others.items():
             ours, mine = bound(bundle, way, {}, fill)
             other, theirs = bound(bundle, way, entries, fill)
-            first, second = in_turns((lambda o=ours, b=mine: o.run_with_iobinding(b),
-                                      lambda o=other, b=theirs: o.run_with_iobinding(b)), max(8, turns // 3))
+            first, second = in_turns((partial(ours.run_with_iobinding, mine), partial(other.run_with_iobinding, theirs)),
+                                     max(8, turns // 3))
             rows.append(Row(f"options {bundle.name} {way.precision}: {name}", "CPU time of a run", med(second), "ms",
                             spread(second), "our options", med(first), med(second) / med(first)))
     return rows

@@ -98,23 +98,35 @@ INLINE __m512 FN(sums)(const float* line, const int* at, const float* weight, in
     return sum;
 }
 
+// Sixteen values of a plane: as they are to `to`, or narrowed to `bytes`, where packing saturates what is too small.
+INLINE void FN(put)(__m512 value, int type, float* to, uint8_t* bytes, int x) {
+    if (type == FLOAT32) {
+        _mm512_storeu_ps(to + x, value);
+        return;
+    }
+    value = _mm512_min_ps(value, _mm512_set1_ps(type == INT8 ? 127 : 255));
+    if (type == UINT8) value = _mm512_max_ps(value, _mm512_setzero_ps());
+    const __m512i wholes = _mm512_cvtps_epi32(value);
+    _mm_storeu_si128((__m128i*)(bytes + x), type == INT8 ? _mm512_cvtsepi32_epi8(wholes) : _mm512_cvtepi32_epi8(wholes));
+}
+
 // Three planes of sixteen pixels each: whole cache lines, where the rows lie so.
 INLINE void FN(across_sixteen)(const float* line, const int* at, const float* weight, int count, const __m512* a,
-                               const __m512* b, float* p0, float* p1, float* p2) {
+                               const __m512* b, int type, float* const* to, uint8_t* const* bytes, int x) {
     const __m512 q0 = FN(sums)(line, at, weight, count), q1 = FN(sums)(line, at + 4, weight + 4 * count, count);
     const __m512 q2 = FN(sums)(line, at + 8, weight + 8 * count, count);
     const __m512 q3 = FN(sums)(line, at + 12, weight + 12 * count, count);
     const __m512 front = _mm512_shuffle_f32x4(q0, q1, 0x44), back = _mm512_shuffle_f32x4(q2, q3, 0x44);
     const __m512 third = _mm512_shuffle_f32x4(_mm512_shuffle_f32x4(q0, q1, 0xee), _mm512_shuffle_f32x4(q2, q3, 0xee), 0x88);
-    _mm512_storeu_ps(p0, _mm512_fmadd_ps(_mm512_shuffle_f32x4(front, back, 0x88), a[0], b[0]));
-    _mm512_storeu_ps(p1, _mm512_fmadd_ps(_mm512_shuffle_f32x4(front, back, 0xdd), a[1], b[1]));
-    _mm512_storeu_ps(p2, _mm512_fmadd_ps(third, a[2], b[2]));
+    FN(put)(_mm512_fmadd_ps(_mm512_shuffle_f32x4(front, back, 0x88), a[0], b[0]), type, to[0], bytes[0], x);
+    FN(put)(_mm512_fmadd_ps(_mm512_shuffle_f32x4(front, back, 0xdd), a[1], b[1]), type, to[1], bytes[1], x);
+    FN(put)(_mm512_fmadd_ps(third, a[2], b[2]), type, to[2], bytes[2], x);
 }
 #endif
 
 // `count` is t->count, a constant where it is small. Weights come in groups of four pixels: all first taps, all second.
-INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w, const float* a, const float* b,
-                             float* const* to) {
+INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w, const float* a, const float* b, int type,
+                             float* const* to, uint8_t* const* bytes) {
     float *__restrict__ p0 = to[0], *__restrict__ p1 = to[1], *__restrict__ p2 = to[2];
     const int* at = t->first;                // in floats
     const float* weight = t->weight;
@@ -123,7 +135,7 @@ INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w,
     const __m512 wide_a[3] = {_mm512_set1_ps(a[0]), _mm512_set1_ps(a[1]), _mm512_set1_ps(a[2])};
     const __m512 wide_b[3] = {_mm512_set1_ps(b[0]), _mm512_set1_ps(b[1]), _mm512_set1_ps(b[2])};
     for (; x + 16 <= w; x += 16, weight += 16 * count)
-        FN(across_sixteen)(line, at + x, weight, count, wide_a, wide_b, p0 + x, p1 + x, p2 + x);
+        FN(across_sixteen)(line, at + x, weight, count, wide_a, wide_b, type, to, bytes, x);
 #endif
     for (; x + 4 <= w; x += 4, weight += 4 * count) {
         const float4 q0 = FN(pixel)(line + at[x], weight, count), q1 = FN(pixel)(line + at[x + 1], weight + 1, count);
@@ -140,14 +152,20 @@ INLINE void FN(across_count)(const float* line, const Taps* t, int count, int w,
     }
 }
 
-// Along a row of three interleaved channels; a, b and to are in the order of the source.
-static void FN(across)(const float* line, const Taps* t, int w, const float* a, const float* b, float* const* to) {
+// Along a row of three interleaved channels; a, b, to and bytes are in the order of the source. With a type of bytes (and w a
+// multiple of 16, and AVX-512) the values go to `bytes` at once.
+static void FN(across)(const float* line, const Taps* t, int w, const float* a, const float* b, int type, float* const* to,
+                       uint8_t* const* bytes) {
     switch (t->count) {
-        case 2: FN(across_count)(line, t, 2, w, a, b, to); break;
-        case 3: FN(across_count)(line, t, 3, w, a, b, to); break;
-        case 4: FN(across_count)(line, t, 4, w, a, b, to); break;
-        case 5: FN(across_count)(line, t, 5, w, a, b, to); break;
-        default: FN(across_count)(line, t, t->count, w, a, b, to);
+        case 2:
+            if (type == INT8) FN(across_count)(line, t, 2, w, a, b, INT8, to, bytes);
+            else if (type == UINT8) FN(across_count)(line, t, 2, w, a, b, UINT8, to, bytes);
+            else FN(across_count)(line, t, 2, w, a, b, FLOAT32, to, bytes);
+            break;
+        case 3: FN(across_count)(line, t, 3, w, a, b, type, to, bytes); break;
+        case 4: FN(across_count)(line, t, 4, w, a, b, type, to, bytes); break;
+        case 5: FN(across_count)(line, t, 5, w, a, b, type, to, bytes); break;
+        default: FN(across_count)(line, t, t->count, w, a, b, type, to, bytes);
     }
 }
 
@@ -211,7 +229,9 @@ static void FN(colour_row)(const Job* j, const Scratch* s, int y, const float* a
     } else {
         FN(blend)(source, pitch, weight, count, pitch, s->line);
     }
-    FN(across)(s->line, &s->columns, j->w, a, b, to);
+    const int flip = j->swap ? 2 : 0, narrow = s->bytes[0] != NULL;
+    uint8_t* const bytes[3] = {s->bytes[flip], s->bytes[1], s->bytes[2 - flip]};
+    FN(across)(s->line, &s->columns, j->w, a, b, narrow ? j->type : FLOAT32, to, bytes);
 }
 
 // Rows of values 0..255, three of colour or one of gray.
@@ -373,9 +393,12 @@ static void FN(picture)(const Job* j, const Scratch* s, int y, float* const* to)
 
 static void FN(fill)(const Job* j, Scratch* s) {
     const int direct = !j->hwc && j->type == FLOAT32;
+    const int narrow = ISA >= 4 && !j->hwc && (j->type == INT8 || j->type == UINT8) && j->pixels == COLOUR && !j->matrix &&
+                       j->w == j->out_w && j->w % 16 == 0;
     const long plane = (long)j->out_h * j->out_w;
     for (int y = 0; y < j->out_h; y++) {
         const int inside = y >= j->top && y < j->top + j->h;
+        for (int c = 0; c < 3; c++) s->bytes[c] = narrow && inside ? (uint8_t*)j->out + c * plane + (long)y * j->out_w : NULL;
         float *row[3] = {0, 0, 0}, *to[3] = {0, 0, 0};
         for (int c = 0; c < j->channels; c++) {
             row[c] = direct ? (float*)j->out + c * plane + (long)y * j->out_w : s->plane[c];
@@ -385,7 +408,7 @@ static void FN(fill)(const Job* j, Scratch* s) {
             for (int x = j->left + j->w; inside && x < j->out_w; x++) row[c][x] = pad;
         }
         if (inside) FN(picture)(j, s, y - j->top, to);
-        if (!direct) FN(emit)(j, s, y);
+        if (!direct && !s->bytes[0]) FN(emit)(j, s, y);
     }
 }
 #undef INLINE

@@ -41,6 +41,7 @@ struct Scratch {
     float* line;                             // one blended row
     float* half_line;                        // the same of NV12's chroma
     float* plane[3];                         // one output row a channel, as wide as `out`
+    uint8_t* bytes[3];                       // the row of `out` a channel, where bytes are written without passing by `plane`
 };
 
 static int make_taps(int size, int wanted, int antialias, Taps* t) {

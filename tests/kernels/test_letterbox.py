@@ -54,6 +54,21 @@ def test_any_call_is_alike_in_every_variant(h: int, w: int, oh: int, ow: int, pi
         assert np.abs(found.astype(np.float64) - want.astype(np.float64)).max() <= bound
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("keep_aspect", [False, True])
+@pytest.mark.parametrize("step", [2.0, 1e-6])
+def test_bytes_saturate_in_rows_of_whole_registers(dtype: str, keep_aspect: bool, step: float) -> None:
+    """Rows of 16 pixels may be narrowed as they are made; values far beyond 32 bits still end at the type's ends."""
+    image = picture(30, 45)
+    for swap in (False, True):
+        want, *got = each("letterbox", letterbox, dtype, (3, 64, 96), image, scale=(1.0, 30.0, -30.0),
+                          bias=(0.0, -3000.0, 3000.0), step=step, swap=swap, keep_aspect=keep_aspect, pad=200.0)
+        assert {np.iinfo(dtype).min, np.iinfo(dtype).max} <= set(np.unique(want).tolist())
+        for found in got:
+            assert np.abs(found.astype(int) - want.astype(int)).max() <= (1 if step == 2.0 else 255)
+            assert np.mean(found != want) < 0.01
+
+
 @settings(max_examples=60, deadline=None)
 @given(h=st.integers(1, 30), w=st.integers(1, 30), oh=st.integers(1, 20), ow=st.integers(1, 20),
        numbers=st.lists(st.floats(-3, 3), min_size=6, max_size=6),

@@ -33,16 +33,19 @@ class Fused:
         """
         base = self.words if self.taste is None else self.words + self.taste
         if self.view is None or self.query is None:
-            return self._shown(*ByScore(base, self.allowed).best(k))
+            return self._shown(*found(base, self.allowed).best(k))
         wide = max(WIDE, 2 * k)
-        by_words, by_meaning = ByScore(base, self.allowed), ByVectors(self.view, self.query, self.allowed)
+        by_words, by_meaning = found(base, self.allowed), ByVectors(self.view, self.query, self.allowed)
         while True:
             rows, scores = by_words.best(wide)
             near, cosines = by_meaning.best(wide)
             both = np.union1d(rows, near)
             total = base[both] + MEANING * np.maximum(self.view.floats[both] @ self.query, 0)
             order = np.argsort(-total, kind="stable")[:k]
-            if len(rows) < wide or (len(order) == k and total[order[-1]] > scores[-1] + MEANING * max(float(cosines[-1]), 0.0)):
+            word = float(scores[-1]) if len(rows) == wide else 0.0
+            near_ = max(float(cosines[-1]), 0.0) if len(near) == wide else 0.0
+            enough = len(order) == k and total[order[-1]] > word + MEANING * near_
+            if enough or (len(rows) < wide and len(near) < wide):
                 return self._shown(both[order], total[order].astype(np.float32))
             wide *= WIDER
 
@@ -55,6 +58,11 @@ class Fused:
             near = self.view.floats[rows] @ self.query >= LEAST_COSINE
         keep = ((self.words[rows] > 0) | near) & (scores >= LEAST_SHARE * scores[0])
         return rows[keep], scores[keep]
+
+
+def found(scores: np.ndarray, allowed: Allowed) -> ByScore:
+    """The order of the rows that have a score at all: few, where most have none."""
+    return ByScore(scores, blocked_too(allowed, scores <= 0))
 
 
 def blocked_too(allowed: Allowed, mask: np.ndarray) -> Allowed:

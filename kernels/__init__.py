@@ -1,6 +1,6 @@
 """Arrays in, arrays out: the operations that run for every picture. They know no servers, models or devices."""
 
-from . import distance_field, nearest_piece, shortest_path
+from . import distance_field, nearest_piece, shortest_path, street_line
 from ._cuda import missing as cuda_missing
 from ._op import Choice, choices
 from .diff import diff, find_shift
@@ -17,5 +17,5 @@ from .warp_grid import warp_grid
 __all__ = [
     "Bank", "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "find_shift", "heatmap", "kcenter",
     "knn", "letterbox", "mahalanobis", "nearest_piece", "nms", "overlay", "packed", "placement", "regions", "shortest_path",
-    "smooth", "tint", "top_mean", "topk", "warp", "warp_grid", "weighed", "within",
+    "smooth", "street_line", "tint", "top_mean", "topk", "warp", "warp_grid", "weighed", "within",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from .answers import Route
 from .network import Network
-from .shapes import joined, points_of
+from .shapes import line_of
 
 TURN = 35.0            # degrees from which a bend at a crossing is a turn
 CODES = ("depart", "straight", "slight_left", "left", "sharp_left", "slight_right", "right", "sharp_right", "uturn",
@@ -43,11 +43,11 @@ def line(network: Network, route: Route) -> np.ndarray:
         node = int(route.nodes[0]) if len(route.nodes) else 0
         return np.array([[network.arrays["node_x"][node], network.arrays["node_y"][node]]] * 2, np.float64)
     by = network.scale
-    xy, counts = points_of(network, edges)
+    xy, counts = line_of(network, edges)
     if len(edges) == 1:
         return cut(xy, by, route.first, route.last)
     head, tail = cut(xy[:counts[0]], by, route.first, 1.0), cut(xy[len(xy) - counts[-1]:], by, 0.0, route.last)
-    return np.concatenate([head, joined(xy[counts[0]:len(xy) - counts[-1]], counts[1:-1]), tail[1:]])
+    return np.concatenate([head, xy[counts[0]:len(xy) - counts[-1] + 1], tail[1:]])
 
 
 def cut(points: np.ndarray, by: np.ndarray, begin: float, end: float) -> np.ndarray:

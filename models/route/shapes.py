@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...kernels import street_line
 from .network import Network
+
+LINE = ("edge_tail", "edge_head", "node_x", "node_y", "shape_first", "shape_x", "shape_y")
 
 
 def points_of(network: Network, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +28,16 @@ def points_of(network: Network, edges: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return xy, counts
 
 
-def joined(xy: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The points of edges that follow each other, the first point of each left out: it is the last one of the edge before."""
-    keep = np.ones(len(xy), bool)
-    keep[np.cumsum(counts) - counts] = False
-    return np.asarray(xy[keep])
+def line_of(network: Network, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points of edges that follow each other, float64 (points, 2), where they meet once; and how many each has by itself.
+
+    ValueError for an edge that is not whole on the map.
+    """
+    a = {name: np.asarray(network.arrays[name]) for name in LINE}
+    edges = np.ascontiguousarray(edges, np.int32)
+    first = a["shape_first"]
+    counts = first[edges + 1] - first[edges] + 2
+    out = np.empty((int(counts.sum()) - len(edges) + 1 if len(edges) else 0, 2))
+    street_line.follow(edges, (a["edge_tail"], a["edge_head"]), (a["node_x"], a["node_y"]), first, (a["shape_x"], a["shape_y"]),
+                       out=out)
+    return out, counts

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ...kernels import street_line
 from ...models.route.network import Network
 from ...models.route.shapes import points_of
 
@@ -22,20 +23,8 @@ def geojson_line(points: np.ndarray, digits: int) -> dict[str, Any]:
 
 def polyline(points: np.ndarray, digits: int) -> str:
     """Google's encoded polyline with that many digits; y (the latitude) comes first."""
-    whole = np.round(points[:, ::-1] * 10**digits).astype(np.int64)
-    steps = np.diff(whole, axis=0, prepend=np.zeros((1, 2), np.int64)).ravel()
-    numbers = np.where(steps < 0, ~(steps << 1), steps << 1)
-    return encoded(numbers[:2]) + encoded(numbers[2:])           # the first point is far from nothing, the others near
-
-
-def encoded(numbers: np.ndarray) -> str:
-    """Numbers of 0 and more in groups of five bits, the lowest first."""
-    groups = max(1, -(-int(numbers.max(initial=0)).bit_length() // 5))
-    left = numbers[:, None] >> np.arange(0, 5 * groups, 5)       # of each number from each five bits on
-    kept = left > 0
-    kept[:, 0] = True
-    made = (left & 31) + np.where(left >= 32, 95, 63)            # all but the last five carry a sixth bit
-    return made[kept].astype(np.uint8).tobytes().decode("ascii")
+    out = np.empty(2 * street_line.GROUPS * len(points), np.uint8)
+    return out[:street_line.encode(np.ascontiguousarray(points), 10.0**digits, out=out)].tobytes().decode("ascii")
 
 
 def lines(network: Network, edges: np.ndarray, digits: int) -> dict[str, Any]:

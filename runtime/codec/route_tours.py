@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...models.route import shapes
 from ...models.route.floor_map import FloorMap
-from ...models.route.shapes import joined, points_of
 from ...models.route.tour_problem import FOREVER, Charger, Robot, Shipment, Stop
 from ..errors import Invalid
 from ..workloads.route_asks import Where
@@ -197,4 +197,4 @@ def line_of(found: FoundTour, robot: int, live: LiveMap) -> dict[str, Any]:
     if isinstance(router, FloorMap):
         return geojson_line(router.points(edges), DIGITS["plane"])
     network = router.network
-    return geojson_line(joined(*points_of(network, edges)), DIGITS[network.frame])
+    return geojson_line(shapes.line_of(network, edges)[0][1:], DIGITS[network.frame])

@@ -122,13 +122,13 @@ class Shown:
 
 
 def read_all(paths: Sequence[Path], limits: PictureLimits, tick: Callable[[], None], reduced: bool = False) -> Shown:
-    """Every picture; `reduced` ones decoded as small as covers the working picture, where all of them can be alike.
+    """Every picture; with `reduced` decoded as small as teaching allows, where all of them can be alike.
 
     Invalid names the file that is broken or of another size.
     """
-    from ..models.inspect.teach import working
-    cover = working(_named(paths[0], lambda data: size_of(data).upright)) if reduced else None
-    found = _read(paths, limits, cover, tick)
+    from ..models.inspect.teach import cover
+    least = cover(_named(paths[0], lambda data: size_of(data).upright)) if reduced else None
+    found = _read(paths, limits, least, tick)
     if len({picture.reduction for picture in found}) > 1:     # some are PNG, or their colours are stored otherwise
         found = _read(paths, limits, None, lambda: None)
     return Shown([picture.image for picture in found], found[0].size if found[0].reduction > 1 else None)

@@ -1,4 +1,4 @@
-"""What a JPEG costs on its way to the working picture: decoded as small as still covers it, and whole."""
+"""What a JPEG costs on its way to the working picture: decoded as small as an inspector may, and whole."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from ...models.inspect.features import working_size
 from ...models.inspect.score import working_picture
-from ...models.inspect.teach import CELLS
+from ...models.inspect.teach import cover, working
 from ...runtime.pictures import decode, encode_jpeg, read
 from ..kernels.timing import interleaved, row, seconds
 from ..report import Options, Row
@@ -29,17 +28,17 @@ def scene(height: int, width: int) -> np.ndarray:
 
 
 def run(options: Options) -> Iterable[Row]:
-    """Decoding alone, then with the shrinking that follows; ours covers the working picture, the peer decodes whole."""
+    """Decoding alone, then with the shrinking that follows; ours as small as an inspector may, the peer whole."""
     for height, width in SIZES:
         case = f"JPEG {width} x {height}"
         if not options.wants(case):
             continue
-        body, work = encode_jpeg(scene(height, width), QUALITY), working_size(height, width, CELLS)
-        small, whole = read(body, cover=work), decode(body)
+        body, work, least = encode_jpeg(scene(height, width), QUALITY), working((height, width)), cover((height, width))
+        small, whole = read(body, cover=least), decode(body)
         apart = np.abs(working_picture(small.image, work).astype(int) - working_picture(whole, work)).mean()
         found = interleaved({
-            "small": lambda b=body, w=work: read(b, cover=w), "whole": lambda b=body: decode(b),                # type: ignore[misc]
-            "small shrunk": lambda b=body, w=work: working_picture(read(b, cover=w).image, w),                  # type: ignore[misc]
+            "small": lambda b=body, c=least: read(b, cover=c), "whole": lambda b=body: decode(b),               # type: ignore[misc]
+            "small shrunk": lambda b=body, w=work, c=least: working_picture(read(b, cover=c).image, w),         # type: ignore[misc]
             "whole shrunk": lambda b=body, w=work: working_picture(decode(b), w)}, 2 * seconds(options.quick))  # type: ignore[misc]
         note = (f"{len(body) >> 10} KiB at quality {QUALITY}; decoded at 1/{small.reduction}; working picture of {work[1]} x "
                 f"{work[0]}, apart by {apart:.2f} of 255 in the mean")

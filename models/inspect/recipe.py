@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -23,6 +24,9 @@ CODES = 64                      # int8 values a cell
 ARRAYS, REFERENCE = "recipe.npz", "reference.png"
 METHODS = ("neighbour", "gauss")
 REDUCTIONS = (2, 4, 8)          # by which a JPEG may have been decoded smaller
+# Pixels that must be left for one of the working picture: with 1.03 the ranking of real parts suffered (see
+# docs/inspection.md), with 1.5 it did not.
+ROOM = 1.5
 MAX_ARRAY_BYTES = 1 << 30
 CANARY_TOLERANCE = 0.02         # of a usual part (1.0) or of the score: machines round differently; other recipes are far off
 
@@ -54,7 +58,7 @@ class Recipe:
     version: str
     size: tuple[int, int]             # of the pictures that were shown, as they were sent
     work: tuple[int, int]             # of the working picture
-    reduced: bool                     # pictures were decoded no larger than covers `work`
+    reduced: bool                     # pictures were decoded no larger than `cover_of(work)`
     method: str                       # neighbour or gauss
     radius: int                       # neighbour: cells around the same place; -1 the whole grid
     contrast: bool                    # local brightness and contrast are taken out first
@@ -82,12 +86,17 @@ class Recipe:
 
     def takes(self, size: tuple[int, ...]) -> bool:
         """Whether a decoded picture may have that (height, width)."""
-        return size in decoded_sizes(self.size, self.work if self.reduced else None)
+        return size in decoded_sizes(self.size, cover_of(self.work) if self.reduced else None)
 
     @cached_property
     def laid(self) -> Bank:
         """The bank as this machine searches it, for neighbour: laid out once, never stored."""
         return Bank(self.bank, radius=None if self.radius < 0 else self.radius)
+
+
+def cover_of(work: tuple[int, int]) -> tuple[int, int]:
+    """The least (height, width) at which a picture may be decoded for a working picture of that size."""
+    return math.ceil(ROOM * work[0]), math.ceil(ROOM * work[1])
 
 
 def decoded_sizes(size: tuple[int, int], cover: tuple[int, int] | None) -> list[tuple[int, int]]:
@@ -133,7 +142,7 @@ def load(bundle: Bundle) -> Recipe:
     arrays = _arrays(bundle)
     encoded = np.frombuffer(_bytes(bundle, REFERENCE), np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None    # OpenCV raises for no bytes at all
-    allowed = decoded_sizes(numbers["size"], numbers["work"] if numbers["reduced"] else None)
+    allowed = decoded_sizes(numbers["size"], cover_of(numbers["work"]) if numbers["reduced"] else None)
     if picture is None or picture.shape[:2] not in allowed:
         raise BundleError(f"{REFERENCE} of inspector {bundle.name!r}: expected a picture of {numbers['size'][1]} x "
                           f"{numbers['size'][0]}, got {'none' if picture is None else picture.shape}; teach it again")

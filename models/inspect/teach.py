@@ -15,7 +15,7 @@ from .conformal import promise
 from .features import working_size
 from .network import Network, learn_with
 from .publish import publish
-from .recipe import ROLE, Recipe, decoded_sizes, params, save
+from .recipe import ROLE, Recipe, cover_of, decoded_sizes, params, save
 from .score import examine, prepare, working_picture
 from .select import Judged, best, candidates
 from .showing import ADVISED, check, outliers, repeated
@@ -47,7 +47,7 @@ def teach(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (),
     `bad` pictures are only measured against the finished threshold. `names` says what to call the pictures (good, then
     bad) in sentences; by default "1", "2", ... `alpha` is the average share of good parts that may be rejected; the
     bundle says what the number of pictures can really promise. The same pictures make the same files. `sent` is the
-    (height, width) of the pictures before they were decoded smaller, if they were: no smaller than covers `working(sent)`.
+    (height, width) of the pictures before they were decoded smaller, if they were: no smaller than `cover(sent)`.
     BundleError for pictures that cannot be taught from or a version that exists; OSError where they cannot be written.
     """
     learned = learn(name, good, bad, version=version, backbone=backbone, progress=progress, names=names, alpha=alpha,
@@ -81,9 +81,9 @@ def learn(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (),
     tell = progress or (lambda done, total, stage: None)
     tell(0, 1, "align")
     work = working(sent or good[0].shape[:2])
-    if sent is not None and good[0].shape[:2] not in decoded_sizes(sent, work):
+    if sent is not None and good[0].shape[:2] not in decoded_sizes(sent, least := cover_of(work)):
         raise BundleError(f"pictures of {sent[1]} x {sent[0]} came at {good[0].shape[1]} x {good[0].shape[0]}; expected them "
-                          f"whole or decoded at 1/2, 1/4 or 1/8, no smaller than {work[1]} x {work[0]}")
+                          f"whole or decoded at 1/2, 1/4 or 1/8, no smaller than {least[1]} x {least[0]}")
     aligned = align([working_picture(np.ascontiguousarray(image), work) for image in good])
     tell(1, 1, "align")
     judged = _candidates(aligned, backbone, alpha, tell)
@@ -96,6 +96,11 @@ def learn(name: str, good: Sequence[np.ndarray], bad: Sequence[np.ndarray] = (),
 def working(size: tuple[int, ...]) -> tuple[int, int]:
     """(height, width) of the working picture of pictures of that (height, width)."""
     return working_size(size[0], size[1], CELLS)
+
+
+def cover(size: tuple[int, ...]) -> tuple[int, int]:
+    """The least (height, width) at which pictures of that (height, width) may be decoded."""
+    return cover_of(working(size))
 
 
 def _candidates(aligned: Aligned, backbone: Network | None, alpha: float, tell: Progress) -> list[Judged]:

@@ -12,7 +12,7 @@ import numpy as np
 from ...kernels import overlay
 from ...models.bundle import Bundle, TensorSpec
 from ...models.inspect.network import feed
-from ...models.inspect.recipe import CANARY_TOLERANCE, Recipe
+from ...models.inspect.recipe import CANARY_TOLERANCE, Recipe, cover_of
 from ...models.inspect.recipe import load as load_recipe
 from ...models.inspect.score import Examination, Prepared, Region, check_size, judge, prepare
 from ..errors import Busy, Invalid
@@ -79,8 +79,8 @@ def load(bundle: Bundle) -> Recipe:
 
 
 def covers(recipe: Recipe) -> tuple[int, int] | None:
-    """The (height, width) that pictures are shrunk to, where they were decoded no larger when the recipe was taught."""
-    return recipe.work if recipe.reduced else None
+    """The least (height, width) at which pictures may be decoded, where they were when the recipe was taught."""
+    return cover_of(recipe.work) if recipe.reduced else None
 
 
 def canary(recipe: Recipe) -> None:

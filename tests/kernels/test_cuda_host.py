@@ -155,6 +155,10 @@ def test_a_map_with_no_number_in_it_has_no_score(host: HostDriver) -> None:
     map[4, 4] = np.inf
     out = _cuda.DeviceArray((20, 20), np.float32), _cuda.DeviceArray((2, 6), np.float32)
     assert np.isnan(heatmap(_cuda.DeviceArray.of(map), 0.5, out=out)[0])
+    away = np.zeros((9, 9), np.float32)
+    away[0, 0] = np.inf          # no cell of the grown map reaches as far
+    one = _cuda.DeviceArray((1, 1), np.float32), _cuda.DeviceArray((2, 6), np.float32)
+    assert np.isnan(heatmap(_cuda.DeviceArray.of(away), 0.5, out=one)[0])
 
 
 def test_the_matrix_of_a_region_may_lie_in_either_place(host: HostDriver) -> None:

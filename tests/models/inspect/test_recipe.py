@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from aisle.models.bundle import BundleError
@@ -52,12 +53,13 @@ def test_a_bundle_from_before_pictures_could_be_decoded_smaller_wants_them_whole
 
 
 def test_pictures_that_came_smaller_than_they_were_sent_keep_both_sizes(good):
-    shown = [np.ascontiguousarray(good(seed)) for seed in range(3)]
-    recipe = learn("flange", shown, sent=(240, 320)).recipe
-    assert recipe.reduced and recipe.size == (240, 320) and recipe.picture.shape == (120, 160, 3)
-    assert examine(np.ascontiguousarray(good(9)), recipe).score > 0
-    with pytest.raises(BundleError, match=r"pictures of 999 x 240 came at 160 x 120; expected them whole or decoded at 1/2"):
-        learn("flange", shown, sent=(240, 999))
+    shown = [cv2.resize(good(seed), (320, 240)) for seed in range(4)]
+    recipe = learn("flange", shown[:3], sent=(480, 640)).recipe
+    assert recipe.reduced and recipe.size == (480, 640) and recipe.picture.shape == (240, 320, 3)
+    assert examine(shown[3], recipe).score > 0
+    for sent in ((480, 999), (2400, 3200), (120, 160)):
+        with pytest.raises(BundleError, match=rf"pictures of {sent[1]} x {sent[0]} came at 320 x 240; expected them whole or"):
+            learn("flange", shown[:3], sent=sent)
 
 
 @pytest.mark.parametrize("key, value", [

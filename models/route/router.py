@@ -124,7 +124,7 @@ class Router:
     def cost(self, source: int, target: int) -> int:
         """The least cost from node to node in milliseconds; INF without a way. The quickest question."""
         if self.ends.single(self.ends.check_node(target)):
-            return self._engine.distance(source, target)
+            return self._engine.distance(self.ends.check_node(source), target)
         starts, ends = self.ends.sources([source]), self.ends.targets([target])
         return int(self._engine.ways(*starts.arguments, *ends.arguments, False)[0][0])
 

@@ -59,7 +59,9 @@ def block(router: Router, engine: shortest_path.Engine, starts: Spots, ends: Spo
 
 def _part(spots: Spots, lengths: np.ndarray) -> np.ndarray:
     """What of the length of its edge each end takes."""
-    return np.where(spots.edge < 0, 0, np.round(lengths[spots.edge] * spots.part)).astype(np.int64)
+    made, within = np.zeros(len(spots.edge), np.int64), spots.edge >= 0
+    made[within] = np.round(lengths[spots.edge[within]] * spots.part[within])
+    return made
 
 
 def _least(costs: np.ndarray, metres: np.ndarray | None, first: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

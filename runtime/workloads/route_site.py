@@ -78,10 +78,12 @@ class Joined:
         return FoundAcross(ask, found, self.lives)
 
     def pairs(self, ask: AskAcrossPairs) -> FoundAcrossPairs:
-        """Many ways; a pair with a fault or without a way costs INF."""
+        """Many ways; a pair with a place that is not there, or without a way, costs INF. Invalid for a map that is not there."""
         if len(ask.rows) > MAX_PAIRS:
             raise TooLarge(f"{len(ask.rows)} pairs of places on a site, and at most {MAX_PAIRS} are answered at once")
         routers = {name: live.now() for name, live in self.lives.items()}
+        for name in {name for pair in ask.maps for name in pair} - routers.keys():
+            raise Invalid(f"MAPS: {name[:80]!r} is none of the maps of this site, {', '.join(routers)}")
         portals, costs = self.portals(routers), np.full(len(ask.rows), INF, np.uint32)
         legs, edges, count = [], [np.empty(0, np.int32)], 0
         for i, (names, row) in enumerate(zip(ask.maps, ask.rows.tolist(), strict=True)):

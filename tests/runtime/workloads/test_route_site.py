@@ -107,6 +107,8 @@ def test_pairs_over_the_lane_and_over_oip(campus: Campus, way: str) -> None:
         got = client.infer("campus", {"PLACES": rows, "MAPS": maps})
         with pytest.raises(Invalid, match="MAPS: expected the map of both ends of each of the 4 rows"):
             client.infer("campus", {"PLACES": rows, "MAPS": maps[:2]})
+        with pytest.raises(Invalid, match="MAPS: 'attic' is none of the maps of this site, town, hall"):
+            client.infer("campus", {"PLACES": rows, "MAPS": np.where(maps == b"hall", b"attic", maps)})
         with pytest.raises(Invalid, match="for a site of several maps"):
             client.infer("hall", {"PLACES": rows, "MAPS": maps})
         with pytest.raises(Invalid, match="'campus' is a site"):

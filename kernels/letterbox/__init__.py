@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import ceil, hypot
 from typing import NamedTuple
 
 import numpy as np
@@ -102,7 +103,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, *, out: np.ndarray, scale: Seque
         _check.apart(out, "out", matrix=matrix)
     if max(*image.shape, target.height, target.width) > MAX_SIDE:
         raise ValueError(f"expected sides of at most {MAX_SIDE}, got {image.shape} to {out.shape} - at `image`")
-    if not np.abs(matrix).max() <= 1e12:
+    if not all(abs(value) <= 1e12 for row in matrix.tolist() for value in row):
         raise ValueError(f"expected finite numbers of at most 1e12, got {matrix.tolist()} - at `matrix`")
     factors, offsets = _affine(scale, bias, step, zero)
     _warp(image, matrix, _samples(matrix, target.height, target.width), factors, offsets, target, out)
@@ -155,13 +156,14 @@ def _folded(scale: tuple[float, ...], bias: tuple[float, ...], step: float, zero
 
 def _samples(matrix: np.ndarray, height: int, width: int) -> int:
     """How many samples an axis make an output pixel: as many as it covers picture pixels, at the middle of the output."""
+    (a, b, _), (c, d, _), (e, f, _) = rows = matrix.tolist()     # plain numbers: of nine, an array is the slower by far
     x, y = (width - 1) / 2, (height - 1) / 2
-    u, v, w = matrix @ (x, y, 1.0)
+    u, v, w = (p * x + q * y + r for p, q, r in rows)
     if not abs(w) > 1e-9:
         return 1
-    jacobian = (matrix[:2, :2] - np.outer((u / w, v / w), matrix[2, :2])) / w
-    longest = float(np.sqrt((jacobian ** 2).sum(axis=0).max()))
-    return int(np.clip(np.ceil(min(longest, 1e3) - 0.25), 1, MAX_SAMPLES))
+    u, v = u / w, v / w
+    longest = max(hypot((a - u * e) / w, (c - v * e) / w), hypot((b - u * f) / w, (d - v * f) / w))
+    return min(max(ceil(min(longest, 1e3) - 0.25), 1), MAX_SAMPLES)
 
 
 __all__ = ["MAX_SIDE", "TOLERANCE", "Placement", "Target", "cases", "letterbox", "placement", "warp"]

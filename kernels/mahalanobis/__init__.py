@@ -11,7 +11,7 @@ from .._op import Op
 
 TOLERANCE = 2e-5       # float32 sums in another order
 MAX_DEPTH = 4096
-FACTORS = ("float32", "float16")
+FACTORS = {"f": "float32", "e": "float16"}     # by dtype.char
 _mahalanobis = Op(__package__, "mahalanobis")
 
 
@@ -33,7 +33,7 @@ def mahalanobis(features: np.ndarray, mean: np.ndarray, factor: np.ndarray, *, o
     if d > MAX_DEPTH:
         raise ValueError(f"expected at most {MAX_DEPTH} values a place, got {d} - at `features`")
     _check.array(mean, "mean", "float32", (p, d))
-    kind = str(factor.dtype) if _check.is_array(factor) and str(factor.dtype) in FACTORS else "float32"
+    kind = FACTORS.get(factor.dtype.char, "float32") if _check.is_array(factor) else "float32"
     packed = _check.is_array(factor) and factor.ndim == 2
     _check.array(factor, "factor", kind, (p, d * (d + 1) // 2) if packed else (p, d, "r"))
     if not packed and factor.shape[2] > MAX_DEPTH:
@@ -54,7 +54,7 @@ def cases(rng: np.random.Generator) -> Iterator[dict]:
         triangle = np.ascontiguousarray(square[:, *np.triu_indices(d)])
         # So large that little is lost where one sum is taken from the other.
         inverse = rng.random(p, np.float32) + np.float32(20)
-        for kind in FACTORS:
+        for kind in FACTORS.values():
             for factor, low in ((matrix, None), (triangle, None), (matrix, inverse)):
                 yield {"features": features, "mean": mean, "factor": factor.astype(kind), "inverse": low,
                        "out": np.empty(p, np.float32)}

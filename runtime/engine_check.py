@@ -40,7 +40,7 @@ def truth_of(wish: Wish, device: DeviceProfile) -> Truth:
     try:
         bundle = backend.describe(as_onnx(wish.bundle, wish.precision, wish.source))
         rows = [*stored_rows(bundle), *made_rows(bundle)]
-        session = backend.open(bundle, replace(device, providers=("CPUExecutionProvider",)))
+        session = backend.open(bundle, replace(device, providers=("CPUExecutionProvider",), threads=1))
         try:
             wanted = answers(session, rows)
         finally:

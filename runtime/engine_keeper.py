@@ -6,9 +6,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +18,7 @@ from .config import EnginesConfig
 from .engine_check import compare, truth_of
 from .engine_wish import Refused, wish_of
 from .engines import BuildError
-from .engines.build import Limits
+from .engines.build import Built, Limits, run_build
 from .engines.cache import EngineCache, Held
 from .engines.cycle import Cycle, Stage, advance, reuse
 from .engines.wish import Wish, without_engines
@@ -56,12 +55,6 @@ class Switch(Protocol):
         """Put `opened` in the place of the version whose engine this is; False, and closed, where that is gone."""
 
 
-@dataclass
-class _Kept:
-    cycle: Cycle
-    seen: int = 0        # inode of the engine's file that did not do; another one is a reason to look again
-
-
 def _inode(path: Path) -> int:
     try:
         return path.stat().st_ino
@@ -77,7 +70,8 @@ class EngineKeeper:
         self.device = device
         self.state = state
         self.builds = 0                  # begun since the start
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept: dict[tuple[str, str], Cycle] = {}
+        self._bytes = 0                  # of all engines, when they were last looked at
         self._cache: EngineCache | None = None
         self._thread = ThreadPoolExecutor(1, "aisle-engines")
         self._busy: Cycle | None = None
@@ -96,19 +90,26 @@ class EngineKeeper:
                 opened.refused = f"{wish.backend} cannot take this model: {wish.reason}; {opened.backend} serves it"
                 log.warning("model '%s' version %s: %s", bundle.name, bundle.version, opened.refused)
             return opened
-        cycle = Cycle(wish, every=every)
-        found = self._reused(cycle, bundle)
+        cycle = self._kept.get((bundle.name, bundle.version))
+        found = None
+        if cycle is not None and cycle.wish.key.digest == wish.key.digest:      # a reload ends no build of the same engine
+            cycle.wish, cycle.every = wish, every
+        else:
+            cycle = Cycle(wish, every=every)
+            found = self._reused(cycle)
         opened = found or open_bundle(*without_engines(bundle, self.device), self.state, every=every)
         opened.cycle = cycle
         return opened
 
-    def _reused(self, cycle: Cycle, bundle: Bundle) -> Opened | None:
+    def _reused(self, cycle: Cycle) -> Opened | None:
         try:
             return reuse(cycle, self.cache(), lambda held: self._open_on(cycle, held))
         except (OSError, BundleError) as error:
             cycle.reason = f"the engines' folder cannot be used: {error}"
-            log.error("model '%s': %s", bundle.name, cycle.reason)
+            log.error("model '%s': %s", cycle.wish.bundle.name, cycle.reason)
             return None
+        finally:
+            self._look(cycle)
 
     def cache(self) -> EngineCache:
         """The cache, made when something first asks for it. OSError or BundleError where it cannot be used."""
@@ -127,84 +128,91 @@ class EngineKeeper:
 
     # ---- following, on the event loop
 
-    def follow(self, cycle: Cycle) -> None:
-        """From now on bring this version onto its engine, in place of what was followed for it before."""
-        bundle = cycle.wish.bundle
-        self.forget(bundle.name, bundle.version)
-        if cycle.stage is not Stage.SERVING:
-            self._kept[bundle.name, bundle.version] = _Kept(cycle, self._inode_of(cycle))
+    def follow(self, name: str, version: str, cycle: Cycle | None) -> None:
+        """From now on bring this version onto its engine; None: it has none to have, or is no longer served.
 
-    def forget(self, name: str, version: str) -> None:
-        """The version is no longer served; a build for it ends."""
-        if kept := self._kept.pop((name, version), None):
-            kept.cycle.stop.set()
+        What was followed for it before is forgotten, and a build for that ends.
+        """
+        before = self._kept.pop((name, version), None)
+        if before is not None and before is not cycle:
+            before.stop.set()
+        if cycle is not None and cycle.stage is not Stage.SERVING:
+            self._kept[name, version] = cycle
 
     async def run(self, switch: Switch) -> None:
         """Look until cancelled."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                kept = next(self._due(time.monotonic()), None) if self.settings.build else next(self._appeared(), None)
-                if kept is None:
+                due = await loop.run_in_executor(self._thread, self._due) if self._kept else None
+                if due is None:
                     await asyncio.sleep(LOOK_S)
                 else:
-                    await self._go(kept, switch)
+                    await self._go(due, switch)
         finally:
-            for kept in self._kept.values():
-                kept.cycle.stop.set()
+            for cycle in self._kept.values():
+                cycle.stop.set()
             if self._busy is not None:
                 self._busy.stop.set()
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _go(self, kept: _Kept, switch: Switch) -> None:
-        self._busy = kept.cycle
+    async def _go(self, cycle: Cycle, switch: Switch) -> None:
+        self._busy = cycle
         try:
-            opened = await asyncio.get_running_loop().run_in_executor(self._thread, self._advance, kept)
+            opened = await asyncio.get_running_loop().run_in_executor(self._thread, self._advance, cycle)
         finally:
             self._busy = None
         if opened is None:
-            kept.seen = self._inode_of(kept.cycle)
             return
-        self._kept = {name: one for name, one in self._kept.items() if one is not kept}
-        opened.cycle = kept.cycle
-        if not await switch.switch(kept.cycle, opened):
-            log.info("engine of '%s' came too late: the version is gone", kept.cycle.wish.bundle.name)
-
-    def _due(self, now: float) -> Iterator[_Kept]:
-        yield from (kept for kept in self._kept.values() if kept.cycle.due(now))
-        yield from self._appeared()
-
-    def _appeared(self) -> Iterator[_Kept]:
-        """Those whose engine another process has built meanwhile: `aisle model compile` is asked to do just that."""
-        for kept in self._kept.values():
-            cycle = kept.cycle
-            if cycle.stage in (Stage.WAITING, Stage.FAILED, Stage.GIVEN_UP) and self._inode_of(cycle) not in (0, kept.seen):
-                if cycle.stage is Stage.GIVEN_UP:
-                    cycle.move(Stage.WAITING, "an engine has appeared in the cache")
-                yield kept
-
-    def _inode_of(self, cycle: Cycle) -> int:
-        return _inode(self._cache.path(cycle.wish.key)) if self._cache is not None else 0
+        self._kept = {name: one for name, one in self._kept.items() if one is not cycle}
+        opened.cycle = cycle
+        if not await switch.switch(cycle, opened):
+            log.info("engine of '%s' came too late: the version is gone", cycle.wish.bundle.name)
 
     # ---- working, on the keeper's thread
 
-    def _advance(self, kept: _Kept) -> Opened | None:
-        cycle = kept.cycle
+    def _due(self) -> Cycle | None:
+        """The one to advance next. One whose engine another process has built meanwhile always is: `aisle model compile`."""
+        now, kept = time.monotonic(), list(self._kept.values())
+        for cycle in kept if self.settings.build else ():
+            if cycle.due(now):
+                return cycle
+        for cycle in kept:
+            if cycle.stage in (Stage.WAITING, Stage.FAILED, Stage.GIVEN_UP) and self._cache is not None \
+                    and _inode(self._cache.path(cycle.wish.key)) not in (0, cycle.seen):
+                if cycle.stage is Stage.GIVEN_UP:
+                    cycle.move(Stage.WAITING, "an engine has appeared in the cache")
+                return cycle
+        return None
+
+    def _advance(self, cycle: Cycle) -> Opened | None:
         if cycle.stop.is_set():
             return None
         try:
             if not self.settings.build:
                 return reuse(cycle, self.cache(), lambda held: self._checked(cycle, held))
-            self.builds += 1
-            return advance(cycle, self.cache(), lambda held: self._checked(cycle, held), limits=limits_of(self.settings))
+            return advance(cycle, self.cache(), lambda held: self._checked(cycle, held), limits=limits_of(self.settings),
+                           build=self._build)
         except (OSError, BundleError) as error:
             cycle.reason = f"the engines' folder cannot be used: {error}"
+            cycle.retry_at = time.monotonic() + UNUSABLE_S
         except Exception as error:  # a mistake of ours must not end what the fallback serves
             log.exception("the engine of '%s' was given up for an hour", cycle.wish.bundle.name)
             cycle.abandon(f"{type(error).__name__}: {error}; this is a mistake of Aisle's, its log has more")
             cycle.retry_at = time.monotonic() + MISTAKE_S
-            return None
-        cycle.retry_at = time.monotonic() + UNUSABLE_S
+        finally:
+            self._look(cycle)
         return None
+
+    def _build(self, *order: Any, **how: Any) -> Built:
+        self.builds += 1
+        return run_build(*order, **how)
+
+    def _look(self, cycle: Cycle) -> None:
+        """Remember what is on the disk, so that nobody on the event loop has to look."""
+        if self._cache is not None:
+            cycle.seen = _inode(self._cache.path(cycle.wish.key))
+            self._bytes = sum(self._cache.sizes().values())
 
     def _checked(self, cycle: Cycle, held: Held) -> Opened:
         return checked(cycle.wish, self.device, lambda: self._open_on(cycle, held))
@@ -213,9 +221,7 @@ class EngineKeeper:
 
     def told(self) -> dict[str, Any]:
         """Of all engines together: bytes kept, the limit, builds begun."""
-        cache = self._cache
-        return {"bytes": sum(cache.sizes().values()) if cache else 0, "limit": self.settings.max_mb << 20,
-                "builds": self.builds}
+        return {"bytes": self._bytes, "limit": self.settings.max_mb << 20, "builds": self.builds}
 
 
 def checked(wish: Wish, device: DeviceProfile, opening: Callable[[], Opened]) -> Opened:

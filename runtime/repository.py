@@ -289,9 +289,7 @@ class Repository:
         state.state, state.reason = "READY", ""
         log.info("model '%s' version %s serves (%s %s)", model.name, version, opened.backend or opened.job,
                  opened.precision)
-        self.engines.forget(model.name, version)
-        if opened.cycle is not None:
-            self.engines.follow(opened.cycle)
+        self.engines.follow(model.name, version, opened.cycle)
         return None
 
     def _put(self, model: Model, opened: Opened, old: Served | None) -> None:
@@ -325,7 +323,7 @@ class Repository:
     def _retire(self, model: Model, keep: tuple[str, ...]) -> None:
         for version in [v for v in model.versions if v not in keep]:
             self._close_later(model.versions.pop(version))
-            self.engines.forget(model.name, version)
+            self.engines.follow(model.name, version, None)
             model.states[version] = State("UNAVAILABLE", "unloaded")
 
     def _close_later(self, served: Served) -> None:

@@ -62,6 +62,7 @@ class Cycle:
     seconds: float = 0.0          # that the build took
     size: int = 0
     pid: int = 0                  # of the building process
+    seen: int = 0                 # inode of the engine's file that did not do; another one is a reason to look again
     stop: threading.Event = field(default_factory=threading.Event)
 
     def move(self, to: Stage, reason: str = "") -> None:

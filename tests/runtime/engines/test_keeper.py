@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aisle.edge_devices.profile import DeviceProfile
-from aisle.models.bundle import TensorSpec
+from aisle.models.bundle import TensorSpec, digest
+from aisle.models.bundle_file import write_bundle_toml
 from aisle.runtime import app as app_module
 from aisle.runtime.app import App
 from aisle.runtime.config import Config, EnginesConfig, RepositoryConfig, ServerConfig
@@ -203,26 +204,43 @@ async def test_without_the_library_nothing_is_said_or_built(start, bundle, order
     assert await answers(app) and app.repository.get("m").engine_state(0) == {}
 
 
-async def test_a_reload_while_it_is_built_stops_the_build_and_starts_the_new_one(start, bundle, orders, tmp_path, make_bundle):
-    orders(do=["for-ever", "well"])
-    app = await start()
+async def at_work(app, orders):
+    """The version whose engine is being built, and the process that does."""
     served = await until(app, Stage.BUILDING)
     while not served.cycle.pid or not orders.builds():
         await asyncio.sleep(0.01)
-    pid = served.cycle.pid
-    make_bundle(tmp_path / "models", params={"note": "changed"})
+    return served, served.cycle.pid
+
+
+async def test_a_new_model_file_stops_the_build_and_starts_its_own(start, bundle, orders, tmp_path, make_bundle):
+    orders(do=["for-ever", "well"])
+    app = await start()
+    _, pid = await at_work(app, orders)
+    make_bundle(tmp_path / "models")
+    path = bundle.root / "m.onnx"
+    path.write_bytes(path.read_bytes() + b"\x2a\x00")          # an empty domain: another file, the same network
+    write_bundle_toml(replace(bundle, sha256={"m.onnx": digest(path)}), bundle.root)
     await app.repository.load("m")
     await until(app, Stage.SERVING)
     assert not Path(f"/proc/{pid}").exists() and orders.builds() == ["for-ever", "well"]
 
 
+async def test_a_reload_of_the_same_file_ends_no_build(start, bundle, orders, tmp_path, make_bundle):
+    orders(do=["slowly"])
+    app = await start()
+    before, pid = await at_work(app, orders)
+    make_bundle(tmp_path / "models", params={"note": "changed"})
+    await app.repository.load("m")
+    after = app.repository.get("m")
+    assert after is not before and after.cycle is before.cycle and after.cycle.pid in (0, pid)
+    served = await until(app, Stage.SERVING)
+    assert orders.builds() == ["slowly"] and served.bundle.params["note"] == "changed"
+
+
 async def test_unloading_stops_the_build(start, bundle, orders):
     orders(do=["for-ever"])
     app = await start()
-    served = await until(app, Stage.BUILDING)
-    while not served.cycle.pid:
-        await asyncio.sleep(0.01)
-    pid = served.cycle.pid
+    _, pid = await at_work(app, orders)
     await app.repository.unload("m")
     for _ in range(300):
         if not Path(f"/proc/{pid}").exists():
@@ -234,8 +252,6 @@ async def test_unloading_stops_the_build(start, bundle, orders):
 async def test_engines_are_built_one_after_another(start, bundle, orders, tmp_path, make_bundle):
     make_bundle(tmp_path / "models", "n", params={"other": 1})
     (tmp_path / "models/n/1/m.onnx").unlink()
-    from aisle.models.bundle import digest
-    from aisle.models.bundle_file import write_bundle_toml
     from aisle.models.make.onnx_models import identity
     folder = tmp_path / "models/n/1"
     identity(folder / "m.onnx", (5,), "float32", input_name="x", output_name="y")

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from aisle.edge_devices.profile import DeviceProfile
 from aisle.runtime.config import EnginesConfig
-from aisle.runtime.engine_keeper import EngineKeeper, _Kept
+from aisle.runtime.engine_keeper import EngineKeeper
 from aisle.runtime.engine_wish import Refused, wish_of
 from aisle.runtime.engines.cycle import Stage
 from aisle.runtime.engines.wish import Wish, without_engines
@@ -97,7 +97,7 @@ def test_other_variants_stay_behind_the_engine_where_they_are_asked_for(bundle, 
     keeper = EngineKeeper(EnginesConfig(path=str(tmp_path / "engines")), DEVICE)
     first = keeper.open(bundle, every=True)
     assert [rung.way.name for rung in first.rungs] == ["onnx fp32"] and first.cycle.stage is Stage.WAITING
-    made = keeper._advance(_Kept(first.cycle))
+    made = keeper._advance(first.cycle)
     assert [rung.way.name for rung in made.rungs] == ["fake fp32", "onnx fp32"]
     again = keeper.open(bundle)
     assert [rung.way.name for rung in again.rungs] == ["fake fp32"]

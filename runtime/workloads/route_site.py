@@ -78,7 +78,7 @@ class Joined:
         return FoundAcross(ask, found, self.lives)
 
     def pairs(self, ask: AskAcrossPairs) -> FoundAcrossPairs:
-        """Many ways; a pair with a place that is not there, or without a way, costs INF. Invalid for a map that is not there."""
+        """Many ways; a pair with a place that is not there, or without a way, costs INF. Invalid for an unknown map."""
         if len(ask.rows) > MAX_PAIRS:
             raise TooLarge(f"{len(ask.rows)} pairs of places on a site, and at most {MAX_PAIRS} are answered at once")
         routers = {name: live.now() for name, live in self.lives.items()}

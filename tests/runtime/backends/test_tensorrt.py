@@ -17,13 +17,21 @@ from aisle.models.bundle import Bundle, BundleError, TensorSpec, digest
 from aisle.models.bundle_file import write_bundle_toml
 from aisle.models.make.onnx_models import add_sub, conv_net, identity
 from aisle.models.make.onnx_proto import node, value, write
+from aisle.runtime.backends import BACKENDS
 from aisle.runtime.backends import tensorrt_library as library
+from aisle.runtime.backends.tensorrt import TensorrtBackend
 from aisle.runtime.backends.tensorrt_build import Phases
 from aisle.runtime.backends.tensorrt_session import stretches
+from aisle.runtime.config import EnginesConfig
 from aisle.runtime.engine_keeper import EngineKeeper
-from aisle.runtime.engines import BuildError, Job
-from aisle.runtime.engines.wish import profiles
+from aisle.runtime.engines import BUILDERS, BuildError, Job
+from aisle.runtime.engines.cache import EngineCache
+from aisle.runtime.engines.key import EngineKey
+from aisle.runtime.engines.store import write_engine
+from aisle.runtime.engines.wish import make_wish, profiles
 from aisle.runtime.errors import Failed
+from aisle.runtime.pool import Pool
+from aisle.runtime.repository import Repository
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -221,9 +229,6 @@ def test_out_of_memory_is_a_sentence_and_not_the_engines_fault(fakes, tmp_path, 
 
 
 def held_of(fakes, folder, engine):
-    from aisle.runtime.engines.cache import EngineCache
-    from aisle.runtime.engines.key import EngineKey
-    from aisle.runtime.engines.store import write_engine
     key = EngineKey("m", "a" * 64, "", "fp32", fakes.FakedBuilder().platform())
     cache = EngineCache(folder / "other", 1 << 30)
     write_engine(cache.candidate(key), key.table(), engine)
@@ -351,14 +356,28 @@ def test_it_is_not_imported_by_default():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
+def test_open_takes_the_engine_from_the_user_s_cache_and_says_how_to_get_one(fakes, memory, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(BUILDERS, "tensorrt", "over_fakes:FakedBuilder")
+    bundle, backend = sums(tmp_path), fakes.FakedBackend(memory)
+    with pytest.raises(BundleError, match=r"no TensorRT engine of 'm' .fp32. is built for this machine; .*aisle model compile"):
+        TensorrtBackend.open(backend, bundle, DEVICE)
+    wish = make_wish(bundle, "tensorrt", "fp32", "m.onnx", BUILDERS["tensorrt"], DEVICE)
+    cache = EngineCache(tmp_path / "cache" / "aisle" / "engines", 1 << 30)
+    write_engine(cache.candidate(wish.key), wish.key.table(), fakes.FakedBuilder().build(wish.job, lambda *_: None))
+    cache.accept(wish.key)
+    session = TensorrtBackend.open(backend, bundle, DEVICE)
+    wanted = fill(session, 2)
+    session.run(2)
+    assert np.array_equal(session.rows(0, 2)["OUTPUT0"], wanted)
+    session.close()
+    cache.make_room(1 << 30)
+    assert cache.sizes() == {}, "a session that is closed holds no engine"
+
+
 # ---- the whole way
 
 async def test_a_model_is_built_checked_and_switched_through_our_own_builder_and_session(fakes, tmp_path, monkeypatch):
-    from aisle.runtime.backends import BACKENDS
-    from aisle.runtime.config import EnginesConfig
-    from aisle.runtime.engines import BUILDERS
-    from aisle.runtime.pool import Pool
-    from aisle.runtime.repository import Repository
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setitem(BACKENDS, "tensorrt", "over_fakes:FakedBackend")
     monkeypatch.setitem(BUILDERS, "tensorrt", "over_fakes:FakedBuilder")

@@ -57,8 +57,9 @@ class RepositoryConfig:
     required: tuple[str, ...] = key(("*",), "Models without which the server is not ready; \"*\" is every model found.")
     state: str = key("", "Folder for uploads in progress; empty: .aisle inside the model folder.")
     control: bool = key(True, "Whether load, unload and teach are allowed over the network.")
-    updates: str = key("control", "Whether clients may change what a job knows while it serves, such as closures on a map, "
-                       "over the network and the lane: yes, no, or as control says.", choices=("control", "yes", "no"))
+    updates: str = key("control", "Whether clients may change what a job knows while it serves, such as closures on a map "
+                       "and prices of a catalogue, over the network and the lane: yes, no, or as control says.",
+                       choices=("control", "yes", "no"))
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,6 @@ class PictureConfig:
 
 
 @dataclass(frozen=True)
-class ShopConfig:
-    """What shops may be told over the network."""
-
-    updates: bool = key(True, "Whether catalogues may be changed over HTTP (items, prices, stock).")
-
-
-@dataclass(frozen=True)
 class LogConfig:
     """What is written to standard error."""
 
@@ -158,7 +152,6 @@ class Config:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     engines: EnginesConfig = field(default_factory=EnginesConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
-    shop: ShopConfig = field(default_factory=ShopConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

@@ -49,7 +49,6 @@ class Codec:
     light_bytes: int = 0                                         # bodies up to this size are read on the spot, in microseconds
     light: Callable[[Any], bool] = heavy                         # Verdict -> whether telling it takes microseconds
     how_made: str = ""                                           # a sentence, where it does not teach
-    changes: Callable[[Any], bool] = heavy                       # Request -> whether it changes what the station is
     query: str = ""                                              # a GET with this parameter is a question (?q=)
 
 

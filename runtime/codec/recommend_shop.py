@@ -77,11 +77,6 @@ def catalogue_answer(verdict: Verdict) -> dict[str, Any]:
     return told | {"catalogue": found.snapshot.version, "timings_ms": timings(verdict)}
 
 
-def changes(asked: Request) -> bool:
-    """Whether a question changes the shop."""
-    return isinstance(asked.ask, AskUpdate)
-
-
 def visitor_request(payload: Payload, decode: Decode) -> Request:
     """{"do": "export" or "erase", "visitor": NAME}."""
     fields = table_of(payload, '{"do": "erase", "visitor": "..."}')
@@ -102,6 +97,6 @@ def visitor_answer(verdict: Verdict) -> dict[str, Any]:
 
 
 CATALOGUE = Codec(catalogue_request, catalogue_answer, no_picture, nothing, told_of, teaches=False, remembers=False,
-                  light_bytes=4096, light=light, how_made=HOW, changes=changes)
+                  light_bytes=4096, light=light, how_made=HOW)
 VISITOR = Codec(visitor_request, visitor_answer, no_picture, nothing, told_of, teaches=False, remembers=False, light_bytes=4096,
                 light=light, how_made=HOW)

@@ -20,7 +20,7 @@ from ...models.shop.rules import Masks
 from ...models.shop.snapshot import Snapshot
 from ...models.shop.taste import Taste
 from ...models.shop.together import Together
-from ..errors import Invalid
+from ..errors import Forbidden, Invalid
 from ..journal_lines import Lines
 from . import choose, search
 from .recommend_answer import answer, past_of
@@ -46,6 +46,8 @@ INPUTS = (
     TensorSpec("HIDE", "bytes", (None,), optional=True),
 )
 OUTPUTS = (TensorSpec("IDS", "bytes", (None,)), TensorSpec("SCORES", "float32", (None,)), TensorSpec("VERSION", "int64", (1,)))
+SWITCHED_OFF = ("changing catalogues is switched off on this server; repository.updates = \"yes\" in its configuration allows "
+                "it (\"control\", the default, is as repository.control says)")
 OLDER = 3                  # journals of older files of a catalogue that are kept
 AT_ONCE = 200_000          # items up to which an answer takes less than a way to another thread and back is worth
 
@@ -54,6 +56,7 @@ class Engine(Protocol):
     """What this workload may call; see runtime/engine.py."""
 
     asset: Any
+    updates: bool
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -159,7 +162,7 @@ def canary(asset: Asset) -> None:
 
 
 async def run(request: Request | search.Request | choose.Request, engine: Engine) -> Verdict | search.Verdict | choose.Verdict:
-    """Answer one question. Invalid, NotFound, TooLarge, Busy or Failed with a sentence."""
+    """Answer one question. Invalid, Forbidden, Busy, Late or Failed with a sentence."""
     if isinstance(request, search.Request):
         return await search.run(request, engine, engine.asset.search)
     if isinstance(request, choose.Request):
@@ -170,6 +173,8 @@ async def run(request: Request | search.Request | choose.Request, engine: Engine
     if isinstance(ask, AskItems):
         found = await items(ask, asset, engine, stages)
     elif isinstance(ask, AskUpdate):
+        if not engine.updates:
+            raise Forbidden(SWITCHED_OFF)
         found = FoundUpdate(await asset.writer.update(ask.changes), len(ask.changes))
     elif isinstance(ask, AskVisitor):
         events, where = await asset.privacy.visitor(ask.do, ask.visitor, engine.offload)

@@ -250,10 +250,10 @@ def test_a_change_that_cannot_be_made_is_a_sentence(corner: Any, one: dict[str, 
 
 
 def test_changes_can_be_switched_off(own: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "aisle.toml").write_text("[shop]\nupdates = false\n")
+    (tmp_path / "aisle.toml").write_text('[repository]\nupdates = "no"\n')
     server = own("--config", str(tmp_path / "aisle.toml"))
     refused = change(server, {"do": "remove", "id": "item-1"})
-    assert refused.status == 403 and "shop.updates = false" in refused.error
+    assert refused.status == 403 and "changing catalogues is switched off" in refused.error
     assert server.ask("POST", "/v1/catalogue", {"ids": ["item-1"]}).json["items"]["item-1"], "reading is not changing"
 
 

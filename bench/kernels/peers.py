@@ -26,9 +26,9 @@ index.add(codes[queries:])
 asked, times, end = codes[:queries], [], time.perf_counter() + seconds
 index.search(asked, k)
 while time.perf_counter() < end or len(times) < 5:
-    begin = time.perf_counter()
+    busy, begin = time.process_time(), time.perf_counter()
     index.search(asked, k)
-    times.append((time.perf_counter() - begin) * 1e6)
+    times.append(min(time.perf_counter() - begin, time.process_time() - busy) * 1e6)
 print(json.dumps([statistics.median(times), faiss.__version__]))
 """
 
@@ -50,9 +50,9 @@ with torch.inference_mode():
     call()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:
-        begin = time.perf_counter()
+        busy, begin = time.process_time(), time.perf_counter()
         call()
-        times.append((time.perf_counter() - begin) * 1e6)
+        times.append(min(time.perf_counter() - begin, time.process_time() - busy) * 1e6)
 print(json.dumps([statistics.median(times), torch.__version__]))
 """
 

@@ -9,7 +9,7 @@ from .lexicon import Atom, Lexicon, atoms
 from .said import STARTS, Span, negator, spans
 from .typos import Vocabulary
 from .units import Band, price_band
-from .words import IS_HAN, MOST_CHARACTERS, MOST_TERMS, ORDINARY, STOP, normal, pieces, terms
+from .words import IS_HAN, MOST_CHARACTERS, MOST_TERMS, ORDINARY, STOP, STOP_HAN, normal, pieces, terms
 
 WORD, KIND, FACET, SHORT, SIZED = 1.0, 3.0, 1.5, 0.5, 2.0     # weights of what a question asks for; chosen on the dev phrases
 WORD_OF_PHRASE = 0.6       # the words of a phrase that is known as a facet
@@ -25,6 +25,7 @@ class Wanted:
     phrase: str
     facets: tuple[str, ...]
     weight: float
+    length: int = 0            # words, or characters of Chinese
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Understood:
     corrections: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
     cut: bool = False
+    length: int = 0            # words, or characters of Chinese, that say something
+    typed: str = ""            # the text before anything was put right, without its price
 
     @property
     def empty(self) -> bool:
@@ -56,19 +59,33 @@ class Understood:
         return not (self.terms or self.wanted or self.excluded or self.band)
 
 
-def understand(question: str, lexicon: Lexicon, known: Callable[[str], bool], vocabulary: Vocabulary) -> Understood:
-    """Take a question apart. `known(term)` says whether the catalogue has a term; any text of any length is fine."""
+Known = Callable[[str], bool]
+
+
+def nobody(word: str) -> bool:
+    """No word is known to be one."""
+    return False
+
+
+def understand(question: str, lexicon: Lexicon, known: Known, vocabulary: Vocabulary, real: Known = nobody) -> Understood:
+    """Take a question apart; any text of any length is fine.
+
+    `known(term)` says whether the catalogue has a term, `real(word)` whether a word is one, though it is not sold here:
+    flour is no mistyped floor.
+    """
     cut = len(question) > MOST_CHARACTERS
     text = normal(question)
     language = "zh" if 3 * len(IS_HAN.findall(text)) > sum(c.isascii() and c.isalpha() for c in text) else "en"
     band, text = price_band(text)
-    text, corrections, unknown = corrected(text, lexicon, known, vocabulary)
+    typed = text
+    text, corrections, unknown = corrected(text, lexicon, known, vocabulary, real)
     found = atoms(text)
     cut, found = cut or len(found) > MOST_TERMS, found[:MOST_TERMS]
     said = spans(text, found, lexicon)
     wanted = tuple(want(text, found, span) for span in said if span.facets and not span.negated)
     excluded = tuple(exclude(text, found, span) for span in said if span.negated)
-    return Understood(text, language, searched(text, found, said), merged(wanted), excluded, band, corrections, unknown, cut)
+    return Understood(text, language, searched(text, found, said), merged(wanted), excluded, band, corrections, unknown, cut,
+                      telling(text, found), typed)
 
 
 def phrase_of(text: str, found: Sequence[Atom], span: Span) -> str:
@@ -81,7 +98,12 @@ def want(text: str, found: Sequence[Atom], span: Span) -> Wanted:
     phrase = phrase_of(text, found, span)
     weight = KIND if span.facets[0].startswith("kind:") else FACET
     short = len(phrase) == 1 and IS_HAN.match(phrase) is not None and weight == FACET
-    return Wanted(phrase, span.facets, weight * SHORT if short else weight)
+    return Wanted(phrase, span.facets, weight * SHORT if short else weight, telling(text, found[span.start:span.end]))
+
+
+def telling(text: str, found: Sequence[Atom]) -> int:
+    """How many words, or characters of Chinese, say something."""
+    return sum(atom.text not in STOP_HAN and text[atom.start:atom.end] not in STOP for atom in found)
 
 
 def merged(wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
@@ -128,8 +150,8 @@ def searched(text: str, found: Sequence[Atom], said: Sequence[Span]) -> tuple[tu
     return tuple(list(weights.items())[:MOST_TERMS])
 
 
-def corrected(text: str, lexicon: Lexicon, known: Callable[[str], bool],
-              vocabulary: Vocabulary) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
+def corrected(text: str, lexicon: Lexicon, known: Known, vocabulary: Vocabulary,
+              real: Known = nobody) -> tuple[str, tuple[tuple[str, str], ...], tuple[str, ...]]:
     """(the text with likely typos put right, what was put right, words that nothing is known of)."""
     made, corrections, unknown, end, looked = [], [], [], 0, 0
     for piece in pieces(text):
@@ -139,7 +161,9 @@ def corrected(text: str, lexicon: Lexicon, known: Callable[[str], bool],
         if not term or piece.text in STOP or piece.text in ORDINARY or term in STARTS or term in lexicon.known or known(term):
             continue
         looked += 1
-        better = opposite(piece.text, lexicon) or split(piece.text, lexicon, known) or vocabulary.nearest(piece.text)
+        better = opposite(piece.text, lexicon) or split(piece.text, lexicon, known)
+        if better is None and not real(piece.text):
+            better = vocabulary.nearest(piece.text)
         if better is None:
             unknown.append(piece.text)
             continue
@@ -156,7 +180,7 @@ def opposite(word: str, lexicon: Lexicon) -> str | None:
     return f"not {word[2:]}" if word.startswith("un") and rest and rest[0] in lexicon.known else None
 
 
-def split(word: str, lexicon: Lexicon, known: Callable[[str], bool]) -> str | None:
+def split(word: str, lexicon: Lexicon, known: Known) -> str | None:
     """Two known words that were written as one."""
     if word.isascii() and word.isalpha():
         for i in range(SHORTEST, len(word) - SHORTEST + 1):

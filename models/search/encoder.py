@@ -45,6 +45,10 @@ class TextEncoder:
         """False for a text of which the vocabulary knows too little, and for an empty one."""
         return bool(text.strip()) and self.pieces.unknown_share(text) < UNKNOWN
 
+    def is_word(self, word: str) -> bool:
+        """True for a word that the vocabulary has whole: somebody wrote it before, whatever the catalogue says."""
+        return word in self.pieces.vocabulary
+
     def feed(self, texts: Sequence[str], query: bool) -> dict[str, np.ndarray]:
         """What a network may take, int64 (n, s) each, for some texts; `inputs` says what this one takes."""
         prefix = self.query_prefix if query else self.item_prefix

@@ -9,7 +9,7 @@ import numpy as np
 from ..shop.ranking import ByScore, ByVectors, View
 from ..shop.rules import Allowed
 
-MEANING = 0.4              # weight of the cosine beside the words' score of at most 1; chosen on the dev phrases
+GRASPED, UNGRASPED = 0.2, 1.0     # weights of the cosine beside the words' score of at most 1; chosen on dev halves
 LEAST_COSINE = 0.3         # a row that shares no word with the question is shown from this likeness on
 LEAST_SHARE = 0.25         # of the best one's score; what has less is not shown
 WIDE, WIDER = 64, 4
@@ -17,13 +17,17 @@ WIDE, WIDER = 64, 4
 
 @dataclass(frozen=True)
 class Fused:
-    """`words` float32 (n,), 0 to 1, for every row; `view` and `query` None: by words alone. `taste` float32 (n,) is added."""
+    """`words` float32 (n,), 0 to 1, for every row; `view` and `query` None: by words alone. `taste` float32 (n,) is added.
+
+    `meaning` is the weight of the cosine, see `weight_of`.
+    """
 
     words: np.ndarray
     allowed: Allowed
     view: View | None = None
     query: np.ndarray | None = None
     taste: np.ndarray | None = None
+    meaning: float = GRASPED
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64, scores float32) of the best k that are allowed, best first, equal scores by rising row.
@@ -40,11 +44,11 @@ class Fused:
             rows, scores = by_words.best(wide)
             near, cosines = by_meaning.best(wide)
             both = np.union1d(rows, near)
-            total = base[both] + MEANING * np.maximum(self.view.floats[both] @ self.query, 0)
+            total = base[both] + self.meaning * np.maximum(self.view.floats[both] @ self.query, 0)
             order = np.argsort(-total, kind="stable")[:k]
             word = float(scores[-1]) if len(rows) == wide else 0.0
             near_ = max(float(cosines[-1]), 0.0) if len(near) == wide else 0.0
-            enough = len(order) == k and total[order[-1]] > word + MEANING * near_
+            enough = len(order) == k and total[order[-1]] > word + self.meaning * near_
             if enough or (len(rows) < wide and len(near) < wide):
                 return self._shown(both[order], total[order].astype(np.float32))
             wide *= WIDER
@@ -58,6 +62,11 @@ class Fused:
             near = self.view.floats[rows] @ self.query >= LEAST_COSINE
         keep = ((self.words[rows] > 0) | near) & (scores >= LEAST_SHARE * scores[0])
         return rows[keep], scores[keep]
+
+
+def weight_of(grasp: float) -> float:
+    """How much meaning counts where this share of a question, 0 to 1, was understood as facets that the catalogue has."""
+    return GRASPED * grasp + UNGRASPED * (1 - grasp)
 
 
 def found(scores: np.ndarray, allowed: Allowed) -> ByScore:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .ask import Understood, understand
+from .ask import NOT, Known, Understood, nobody, understand
 from .facts import SAID, Reader, Thing
 from .lexicon import Lexicon
 from .postings import NOTHING, Forward, Postings, Segment, Terms, average_of, forward, segment
@@ -33,10 +33,14 @@ class State(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """Scores of every row, float32 (rows,), and which rows an exclusion takes out, bool (rows,)."""
+    """Scores of every row, float32 (rows,), and which rows an exclusion takes out, bool (rows,).
+
+    `most`: what a row would have that is all that was asked for, words that the catalogue has not among them.
+    """
 
     scores: np.ndarray
     excluded: np.ndarray
+    most: float = 0.0
 
 
 class Index:
@@ -89,9 +93,9 @@ class Index:
 
     # ---- asking
 
-    def understand(self, question: str) -> Understood:
-        """What a question asks for, with the words of this catalogue."""
-        return understand(question, self.lexicon, self.terms.place.__contains__, self.vocabulary)
+    def understand(self, question: str, real: Known = nobody) -> Understood:
+        """What a question asks for, with the words of this catalogue; `real` knows words that it has not."""
+        return understand(question, self.lexicon, self.terms.place.__contains__, self.vocabulary, real)
 
     def find(self, asked: Understood, *, facets: bool = True) -> Found:
         """Score every row. Without `facets` by the words alone, as a plain BM25 would."""
@@ -110,7 +114,16 @@ class Index:
                 for term in one.terms[1:]:
                     rows = np.intersect1d(rows, now.having(place[term]))
                 excluded[rows] = True
-        return Found(now.scores(wanted), excluded)
+        most = sum(weight * now.weight(now.count(term)) for term, weight in wanted)
+        most += sum(weight * now.weight(0) for term, weight in asked.terms if term not in place and term[0] != NOT)
+        return Found(now.scores(wanted), excluded, most)
+
+    def grasp(self, asked: Understood) -> float:
+        """Which share of a question's words (of Chinese: characters) stands for facets that the catalogue has, 0 to 1."""
+        if not asked.length:
+            return 0.0
+        known = sum(want.length for want in asked.wanted if any("@" + facet in self.terms.place for facet in want.facets))
+        return min(1.0, known / asked.length)
 
     def _broad(self, asked: Understood) -> dict[str, float]:
         """The facets that are wanted, and in part what they imply: who wants wellies may take other boots."""

@@ -35,7 +35,7 @@ def question_text(asked: Understood, lexicon: Lexicon, encoder: TextEncoder) -> 
     A Chinese question is told in English by the facets that the lexicon saw in it, where these cover most of it.
     """
     if not foreign(asked.text, encoder):
-        return asked.text if encoder.knows(asked.text) else ""
+        return asked.typed if encoder.knows(asked.typed) else ""
     said = [c for c in asked.text if IS_HAN.match(c) and c not in STOP_HAN]
     covered = sum(len(want.phrase) for want in asked.wanted)
     if not asked.wanted or covered < COVERED * len(said):

@@ -21,7 +21,7 @@ from ...models.shop.choose import choose as listed
 from ...models.shop.ranking import ByScore
 from ...models.shop.rules import Allowed, Rules, why_none
 from ...models.shop.snapshot import Snapshot
-from .search import AT_ONCE, Engine, Searcher, liked
+from .search import AT_ONCE, Engine, Searcher, liked, read
 from .search import Request as SearchRequest
 
 log = logging.getLogger("aisle.choose")
@@ -96,7 +96,7 @@ def beginning(request: Request, snapshot: Snapshot, searcher: Searcher, allowed:
         weights[allowed.rows(len(snapshot))] = 1.0
         like = np.ones(len(snapshot), np.float32)
     else:
-        asked = searcher.index.understand(request.question)
+        asked = read(request.question, searcher)
         found = searcher.index.find(asked)
         out = np.zeros(len(snapshot), bool)
         size = min(len(snapshot), len(found.scores))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...models.bundle import Bundle, BundleError
 from ...models.search.ask import Understood
-from ...models.search.fuse import Fused, blocked_too
+from ...models.search.fuse import Fused, blocked_too, weight_of
 from ...models.search.index import Index
 from ...models.search.lexicon import read_lexicon
 from ...models.search.likeness import BATCH, Likeness
@@ -131,7 +131,7 @@ def restore(searcher: Searcher, state: Path, name: str) -> None:
 async def run(request: Request, engine: Engine, searcher: Searcher) -> Verdict:
     """Answer one question. NotFound, Busy, Late or Failed with a sentence."""
     start = perf_counter()
-    asked = searcher.index.understand(request.question)
+    asked = read(request.question, searcher)
     stages = {"understand": (perf_counter() - start) * 1e3}
     query, meaning = (await encode(asked, engine, searcher, stages)) if request.meaning else (None, OFF)
     at = perf_counter()
@@ -140,6 +140,12 @@ async def run(request: Request, engine: Engine, searcher: Searcher) -> Verdict:
     else:
         verdict = await engine.offload(answer, request, asked, query, meaning, searcher)
     return replace(verdict, timings_ms={**stages, "search": (perf_counter() - at) * 1e3})
+
+
+def read(question: str, searcher: Searcher) -> Understood:
+    """What a question asks for; words that the text encoder knows are no typing mistakes."""
+    encoder = searcher.likeness.encoder
+    return searcher.index.understand(question) if encoder is None else searcher.index.understand(question, encoder.is_word)
 
 
 async def encode(asked: Understood, engine: Engine, searcher: Searcher,
@@ -232,10 +238,10 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
     only_rules = not (asked.terms or asked.wanted) and not asked.empty
     if only_rules:                                         # "under 50", "not leather": all that is left, in the shop's order
         words[:] = 1.0
-    open_ = words[free.rows(len(snapshot))] if free.count else words[:0]
-    words /= max(float(open_.max(initial=0.0)), 1e-9)
+    words /= max(1.0 if only_rules else found.most, 1e-9)
     view = searcher.likeness.view(len(snapshot)) if query is not None and not only_rules and len(snapshot) else None
-    ranking = Fused(words, free, view, query if view is not None else None, liked(request, snapshot, searcher, words))
+    ranking = Fused(words, free, view, query if view is not None else None, liked(request, snapshot, searcher, words),
+                    weight_of(index.grasp(asked)))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])
     hits = [Hit(row, score, why(row, asked, index, language, view, query)) for row, score in zip(rows, scores, strict=True)]
     none = why_none(snapshot, request.rules.filters, 0) if not hits and not allowed.count else None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from aisle.models.search import fuse
-from aisle.models.search.fuse import LEAST_COSINE, LEAST_SHARE, MEANING, Fused, blocked_too
+from aisle.models.search.fuse import LEAST_COSINE, LEAST_SHARE, Fused, blocked_too, weight_of
 from aisle.models.shop.ranking import Vectors
 from aisle.models.shop.rules import Allowed
 
@@ -25,9 +25,9 @@ def made(n: int, seed: int) -> tuple[np.ndarray, Vectors, np.ndarray, Allowed, n
 def test_it_is_what_scoring_every_row_gives(n: int, k: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuse, "WIDE", 8)                       # so that it must widen
     words, vectors, query, allowed, free = made(n, seed)
-    rows, scores = Fused(words, allowed, vectors.view(n), query).best(k)
+    rows, scores = Fused(words, allowed, vectors.view(n), query, meaning=0.7).best(k)
     cosines = vectors.floats[:n] @ query
-    total = np.where(free, words + MEANING * np.maximum(cosines, 0), -1)
+    total = np.where(free, words + 0.7 * np.maximum(cosines, 0), -1)
     order = [row for row in np.argsort(-total, kind="stable")[:k] if total[row] >= 0]
     near = (words > 0) | (cosines >= LEAST_COSINE)
     order = [row for row in order if near[row] and total[row] >= LEAST_SHARE * total[order[0]]]
@@ -40,6 +40,10 @@ def test_by_words_alone_and_with_taste() -> None:
     free = Allowed(np.array([0], np.uint8), 4)
     assert Fused(words, free).best(9)[0].tolist() == [2, 3]    # 0.2 is too far from the best, 0 is nothing
     assert Fused(words, free, taste=np.array([0, 0, 0, 0.5], np.float32)).best(1)[0].tolist() == [3]
+
+
+def test_meaning_counts_more_where_the_words_say_little() -> None:
+    assert weight_of(1.0) < weight_of(0.5) < weight_of(0.0)
 
 
 def test_blocking_more_counts_anew() -> None:

@@ -54,6 +54,25 @@ def test_says_what_was_corrected_and_what_is_unknown() -> None:
     assert asked.corrections == (("hikng", "hiking"),) and asked.unknown == ("zzzzqq",)
 
 
+def test_a_word_that_somebody_knows_is_not_corrected() -> None:
+    index = made()[1]
+    assert index.understand("trial boots").corrections == (("trial", "trail"),)
+    assert index.understand("trial boots", {"trial"}.__contains__).corrections == ()
+
+
+def test_how_much_of_a_question_was_grasped() -> None:
+    index = made()[1]
+    assert index.grasp(index.understand("non-slip shoes")) == 1.0 and index.grasp(index.understand("zzz yyy")) == 0.0
+    assert 0 < index.grasp(index.understand("non-slip quux frob")) < 1 and index.grasp(index.understand("")) == 0.0
+
+
+def test_a_row_that_is_all_that_was_asked_for_has_nearly_the_most() -> None:
+    index = made()[1]
+    found = index.find(index.understand("non-slip hiking shoes"))
+    assert 0.5 * found.most < found.scores.max() <= found.most
+    assert index.find(index.understand("non-slip hiking shoes quux")).most > found.most
+
+
 @pytest.mark.parametrize("question", [
     "", " ", "the of and", "的了吗", "\x00\x01\n", "'; DROP TABLE items; --", "<script>alert(1)</script>", "😀" * 3000,
     "鞋" * 10_000,

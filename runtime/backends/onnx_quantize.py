@@ -29,6 +29,7 @@ QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul
 CARRIED = ("Relu", "LeakyRelu", "Clip", "Add", "Mul")      # of those, what stays in float behind a layer that does
 POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean")
 HEAD = 2                # so many layers behind the last pooling are the head, which stays in float
+OPSET = 13              # of DequantizeLinear with an axis
 SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 THREADS = 1
 
@@ -55,6 +56,7 @@ class OnnxTool:
         if not operators & set(HEAVY):
             raise BundleError(f"{shown} has none of {', '.join(HEAVY)}, so INT8 would speed up nothing; its operators are "
                               f"{', '.join(sorted(operators)[:20])}")
+        self._reference = self._session(source)        # what does not run in FP32 is refused with the engine's own reason
         self._prepared = self._tried(self._prepare)
         self._head = self._tried(self._find_head)
         self.layers = tuple(name for name in self._find_layers() if name not in self._head)
@@ -77,10 +79,15 @@ class OnnxTool:
     def _prepare(self) -> Path:
         """The graph with constants folded, batch norms fused, shapes inferred and every node named."""
         import onnx
+        import onnx.version_converter
         from onnxruntime.quantization import quant_pre_process
 
-        path = self._work / "prepared.onnx"
-        quant_pre_process(self._source, path, skip_symbolic_shape=True)
+        path, source = self._work / "prepared.onnx", self._source
+        model = onnx.load(source)
+        if next((o.version for o in model.opset_import if not o.domain), OPSET) < OPSET:     # no scale for each channel before
+            source = self._work / "renewed.onnx"
+            onnx.save(onnx.version_converter.convert_version(model, OPSET), source)
+        quant_pre_process(source, path, skip_symbolic_shape=True)
         model = onnx.load(path)
         taken = {node.name for node in model.graph.node}
         for i, node in enumerate(model.graph.node):
@@ -181,14 +188,16 @@ class OnnxTool:
 
     def run(self, path: Path | None) -> Run:
         """What runs a file on the CPU, one request at a time; None runs the FP32 one."""
-        session = self._tried(lambda: onnx_engine.open_session(path or self._source, THREADS, ["CPUExecutionProvider"],
-                                                               self._limit))
+        session = self._reference if path is None else self._session(path)
         names = [output.name for output in session.get_outputs()]
 
         def call(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             answers = self._tried(lambda: session.run(names, dict(feed)))
             return dict(zip(names, answers, strict=True))
         return call
+
+    def _session(self, path: Path) -> Any:
+        return self._tried(lambda: onnx_engine.open_session(path, THREADS, ["CPUExecutionProvider"], self._limit))
 
     def close(self) -> None:
         """Remove what lay in between."""
@@ -199,7 +208,7 @@ class OnnxTool:
 def hushed() -> Iterator[None]:
     """The quantiser logs advice for its own users on the root logger; ours hear of what matters in sentences."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,9 @@ from ...models.bundle import Bundle
 from ..engines import BuildError, Job, Tell
 from ..engines.key import Platform
 from . import tensorrt_library as library
-from .tensorrt_library import Told, make_log
+from .tensorrt_library import Told, make_log, plain
 
 MOST_NAMED = 8      # nodes in one sentence
-SOURCES = re.compile(r"\.? In \w+ at /_src/[^\s)]+| *\[check\w+\.cpp::.*")      # places in the library's own source
 
 
 class TensorrtBuilder:
@@ -76,7 +74,7 @@ def parser_errors(parser: Any, told: Told) -> str:
     named = []
     for i in range(parser.num_errors):
         mistake = parser.get_error(i)
-        why = SOURCES.sub("", " ".join(mistake.desc().split()))[:300]
+        why = plain(mistake.desc())[:300]
         node = f"node {mistake.node_name()!r} (operator {mistake.node_operator()})" if mistake.node_operator() else "the file"
         named.append(f"{node}: {why}")
     if not named:

@@ -23,6 +23,7 @@ from ..engines.key import Platform
 
 log = logging.getLogger("aisle.backends.tensorrt")
 KEPT = 20            # messages of the library
+PLACES = re.compile(r"\[\w+\.cpp::[^\]]*\] ?|\.? ?\bIn \w+ at /_src/[^\s)]+ ?")
 # Our name of an element type -> TensorRT's. What is not here it has no tensors of.
 DTYPES = {"float32": "FLOAT", "float16": "HALF", "bfloat16": "BF16", "int8": "INT8", "int32": "INT32", "int64": "INT64",
           "bool": "BOOL", "uint8": "UINT8"}
@@ -96,7 +97,12 @@ class Told:
 
     def last(self, otherwise: str) -> str:
         """What it complained of last, in one line; `otherwise` where it did not."""
-        return " ".join(self.messages[-1].split())[:600] if self.messages else otherwise
+        return plain(self.messages[-1])[:600] if self.messages else otherwise
+
+
+def plain(text: str) -> str:
+    """A message of the library in one line, without places in its own source."""
+    return PLACES.sub("", " ".join(text.split()))
 
 
 def make_log(trt: Any, told: Told) -> Any:

@@ -3,6 +3,7 @@
 The bindings are imported over null libraries, so only names are checked; TensorRT-RTX parses and builds in earnest.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,13 +14,18 @@ import numpy as np
 import pytest
 from aisle.edge_devices.profile import DeviceProfile
 from aisle.models.bundle import Bundle
+from aisle.models.bundle_file import write_bundle_toml
 from aisle.models.make.onnx_models import conv_net
 from aisle.models.make.onnx_proto import node, value, write
-from aisle.runtime.backends import BACKENDS
+from aisle.runtime.backends import BACKENDS, TAKES
+from aisle.runtime.config import EnginesConfig
+from aisle.runtime.engines import BUILDERS
 from aisle.runtime.engines.build import Limits, run_build
 from aisle.runtime.engines.cache import EngineCache
 from aisle.runtime.engines.cycle import Cycle, Stage, advance
 from aisle.runtime.engines.wish import make_wish
+from aisle.runtime.pool import Pool
+from aisle.runtime.repository import Repository
 
 HERE = Path(__file__).parent
 KEPT = HERE.parents[2] / ".bench-envs" / "tensorrt"
@@ -201,6 +207,38 @@ def test_an_operator_that_it_does_not_have_is_named(build, tmp_path):
 def test_a_memory_cap_ends_a_real_build_with_a_sentence(build, tmp_path):
     cycle, _, _ = build(conv_net(tmp_path / "m.onnx", 64), max_batch=4, limits=Limits(memory_mb=20))
     assert cycle.stage is Stage.FAILED and "MiB of memory and may take 20" in cycle.reason
+
+
+async def test_a_server_builds_in_earnest_and_serves_on_where_no_device_takes_the_engine(build, tmp_path, monkeypatch):
+    """The whole life with the real library: only the device is missing, and that is what the fallback goes on without."""
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("there is a driver here: see gpu-check")
+    monkeypatch.setitem(BACKENDS, "rtx", "rtx_builder:RtxBackend")
+    monkeypatch.setitem(TAKES, "rtx", ("rtx", "onnx"))
+    monkeypatch.setitem(BUILDERS, "rtx", "rtx_builder:RtxBuilder")
+    folder = tmp_path / "models" / "net" / "1"
+    folder.mkdir(parents=True)
+    conv_net(folder / "net.onnx", 64)
+    write_bundle_toml(Bundle("net", "1", "model", folder, files={("onnx", "fp32"): "net.onnx"}, max_batch=0), folder)
+    device = DeviceProfile("gpu", backends=("rtx", "onnx"), precisions=("fp32",), threads=1)
+    repository = Repository(tmp_path / "models", device, Pool(2), engines=EnginesConfig(path=str(tmp_path / "kept")))
+    keeping = asyncio.create_task(repository.engines.run(repository))
+    image, states, parts = {"image": np.zeros((1, 3, 64, 64), np.float32)}, [], set()
+    try:
+        await repository.start()
+        while not states or states[-1] not in ("failed", "given-up", "serving"):
+            now = repository.get("net").engine_state(0)
+            states += [now["state"]] if states[-1:] != [now["state"]] else []
+            parts.add(now.get("part"))
+            assert (await repository.get("net").infer(image))["scores"].shape == (1, 4)
+        assert states[-1] == "failed" and "building" in states, now
+        assert "TensorRT cannot read the engine of 'net'" in now["reason"] and "CUDA" in now["reason"]
+        assert len(parts) > 3, "its own progress"
+        print(states, now["reason"])
+    finally:
+        keeping.cancel()
+        await repository.close()
+        repository.pool.close()
 
 
 def test_a_session_says_what_the_library_says_where_no_driver_is(build, tmp_path):

@@ -319,6 +319,14 @@ def test_models_that_cannot_have_an_engine_are_told_apart(spec, said):
     assert library.refuses(Bundle("m", "1", "model", Path(), (fine,), (fine,))) is None
 
 
+def test_messages_lose_the_places_in_the_library_s_source_and_keep_the_rest():
+    told = library.Told()
+    assert told.last("nothing") == "nothing"
+    told.messages.append("[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (In catchCudaError at "
+                         "/_src/common/dispatch/checkMacros.cpp:250\n(cudaError 35: CUDA driver version is insufficient))")
+    assert told.last("") == "Error Code 1: Cuda Runtime ((cudaError 35: CUDA driver version is insufficient))"
+
+
 @pytest.mark.parametrize(("there", "driver", "model", "said"), [
     ((), "", "", "TensorRT is not installed"), (("tensorrt",), "", "", "pycuda is not"),
     (("tensorrt", "pycuda"), "", "AMD EPYC", "no NVIDIA driver is loaded"), (("tensorrt", "pycuda"), "NVRM 580", "", None),

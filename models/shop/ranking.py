@@ -13,7 +13,7 @@ from .rules import Allowed
 
 WIDER = 4                  # times as many candidates, where so many were not enough to be sure
 MOST = 2048                # candidates; beyond, every row is compared as float32
-LEAST = 40
+LEAST, CROWDED = 40, 200_000   # candidates; rows among which so few would seldom settle it
 LINE = 64                  # bytes
 BLOCK = 16                 # rows that lie side by side, as `kernels.packed` wants them
 
@@ -171,7 +171,7 @@ class ByVectors:
         length, off = math.sqrt(query @ query), math.sqrt(off @ off)
         # |q.v - p.w| <= |q| |v - w| + |q - p| |w| for the int8 forms p and w; the last term is float32's own rounding.
         sure = length * self.view.error + off * self.view.length + 1e-5 * (1 + length * self.view.length)
-        many = max(LEAST, 2 * k)
+        many = max(LEAST if self.allowed.count < CROWDED else WIDER * LEAST, 2 * k)
         while many <= MOST:
             rows, rough = self.view.search(codes, gain, many, self.allowed, self.bias)
             best, scores = self._settle(np.sort(rows), k, None)

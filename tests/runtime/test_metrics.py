@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 def page(stats: Stats, **engine: object) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    served = SimpleNamespace(name="m", version="1", stats=stats, engine_state=lambda now: engine)
+    served = SimpleNamespace(name="m", version="1", stats=stats, ladder=None, engine_state=lambda now: engine)
     text = metrics_text(lambda: [served], lambda: {"aisle_ready": 1.0}).decode()
     return {(s.name, tuple(sorted(s.labels.items()))): s.value
             for family in text_string_to_metric_families(text) for s in family.samples}

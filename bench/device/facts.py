@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from ...runtime.device import choose_device
 
 
 def facts() -> dict[str, Any]:
-    """Machine, profile, packages, backends, heat."""
+    """Machine, profile, packages, backends, heat, and the load while it was measured."""
     machine, (device, said) = probe(), choose_device(Config())
     root = Path("/")
     return {"machine": asdict(machine), "profile": device.name, "notes": said, "packages": installed(),
             "arithmetic": arithmetic(machine.flags), "threads": device.threads,
             "backends": {name: make_backend(name).missing() or "works" for name in BACKENDS},
+            "load": round(os.getloadavg()[0], 2),
             "power_mode": power_mode(root, device.power), "temperatures_c": temperatures(root), "watts": watts(root)}

@@ -33,10 +33,21 @@ def about(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     size = f"{machine['cores']} cores, {machine['memory_mb']} MiB"
     return [("device", f"{machine['model'] or 'unknown'} ({machine['arch']}), {size}"),
             ("profile", f"{facts['profile']}, {facts['threads']} threads"), ("arithmetic", facts["arithmetic"]),
+            ("load", busy(facts.get("load"), machine["cores"])),
             ("power mode", facts["power_mode"] or "not told by this machine"),
             ("packages", ", ".join(f"{name} {version}" for name, version in facts["packages"].items())),
             ("backends", "; ".join(f"{name}: {text}" for name, text in facts["backends"].items())),
             ("made", f"{told['when']} at commit {told['commit']}")]
+
+
+def busy(load: float | None, cores: int) -> str:
+    """Whether the machine did something else meanwhile: then times by the clock say little, and CPU times still do."""
+    if load is None:
+        return "not told"
+    if load <= 1.5 * cores:
+        return f"{load:g} on {cores} cores"
+    return (f"{load:g} on {cores} cores: it was busy with other work, so that latency, throughput and power are those of a shared "
+            "machine; the CPU times hold")
 
 
 def cell(entry: Mapping[str, Any], key: str, form: str) -> str:

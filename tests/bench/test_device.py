@@ -80,6 +80,11 @@ def test_two_reports_side_by_side():
     assert "2.00 times better" in words and "0.75 times as good" in words and "only in B: net tensorrt int8 batch 1" in words
 
 
+def test_a_busy_machine_is_said():
+    assert "the CPU times hold" in report.busy(19.0, 2) and report.busy(1.2, 2) == "1.2 on 2 cores"
+    assert report.busy(None, 2) == "not told"
+
+
 def call(*words):
     done = subprocess.run([sys.executable, "-m", "aisle.bench", *map(str, words)], capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr

@@ -46,8 +46,8 @@ def busy(load: float | None, cores: int) -> str:
         return "not told"
     if load <= 1.5 * cores:
         return f"{load:g} on {cores} cores"
-    return (f"{load:g} on {cores} cores: it was busy with other work, so that latency, throughput and power are those of a shared "
-            "machine; the CPU times hold")
+    return (f"{load:g} on {cores} cores: it was busy with other work, so that latency, throughput and power are those of a "
+            "shared machine; the CPU times hold")
 
 
 def cell(entry: Mapping[str, Any], key: str, form: str) -> str:

@@ -53,12 +53,15 @@ enum { PER_GROUP = 4, QUERIES = 6, TILES = 1, PAD = 0 };
 static inline void add_products(Lanes& sum, Lanes q, Lanes b) {
     for (int i = 0; i < 4; i++) sum.v[i] = (Four)vdotq_s32((int32x4_t)sum.v[i], (int8x16_t)q.v[i], (int8x16_t)b.v[i]);
 }
-static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
+static int32_t query_term(const int8_t* q, int d) {
     int32_t term = 0;
     for (int i = 0; i < d; i++) term += q[i] * q[i];
+    return term;
+}
+static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
     for (int g = 0; g < d / 4; g++) memcpy(groups + g * stride, q + 4 * g, 4);
     if (d & 3) groups[d / 4 * stride] = 0, memcpy(groups + d / 4 * stride, q + (d & ~3), d & 3);
-    return term;
+    return query_term(q, d);
 }
 static void lay_codes(const int8_t* const* codes, int d, uint32_t* to, long stride, int32_t* terms) {
     alignas(64) int8_t rows[16][64];
@@ -124,12 +127,15 @@ static inline Lanes plus(Lanes x, Lanes y) { return _mm512_add_epi32(x, y); }
 static inline Lanes without_twice(Lanes t, Lanes s) { return _mm512_sub_epi32(t, _mm512_slli_epi32(s, 1)); }
 static inline bool any_above(Lanes x, int32_t bound) { return _mm512_cmpgt_epi32_mask(x, _mm512_set1_epi32(bound)) != 0; }
 
-static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
+static int32_t query_term(const int8_t* q, int d) {
     int32_t term = 0;
     for (int i = 0; i < d; i++) term += q[i] * (q[i] + 256);
+    return term;
+}
+static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
     for (int g = 0; g < d / 4; g++) memcpy(groups + g * stride, q + 4 * g, 4);
     if (d & 3) groups[d / 4 * stride] = 0, memcpy(groups + d / 4 * stride, q + (d & ~3), d & 3);
-    return term;
+    return query_term(q, d);
 }
 // Rows of sixteen 32-bit groups become columns.
 static inline void turn(Lanes* r) {

@@ -1,12 +1,16 @@
 // Two values a group, as int16: what multiplies and adds pairs everywhere. Included by codes.h in a namespace.
-static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
+static int32_t query_term(const int8_t* q, int d) {
     int32_t term = 0;
     for (int i = 0; i < d; i++) term += q[i] * q[i];
+    return term;
+}
+
+static int32_t lay_query(const int8_t* q, int d, uint32_t* groups, long stride) {
     for (int i = 0; i < d; i += 2) {
         const int16_t pair[2] = {q[i], (int16_t)(i + 1 < d ? q[i + 1] : 0)};
         memcpy(groups + i / 2 * stride, pair, 4);
     }
-    return term;
+    return query_term(q, d);
 }
 
 // Sixteen codes: group g of code k goes to to[g * stride + k], its |b|^2 to terms[k].

@@ -255,8 +255,10 @@ static void lay_queries(const Job* j, const Space* s) {
     for (int y = 0; y < j->h; y++)
         for (int x = 0; x < j->w; x++) {
             const long c = (long)y * j->w + x;
-            uint32_t* to = s->queries + (j->radius < 0 ? c * s->groups : (long)y * s->groups * s->stride + s->margin + x);
-            s->query_terms[c] = lay_query(j->query + c * j->d, j->d, to, j->radius < 0 ? 1 : s->stride);
+            const int8_t* query = j->query + c * j->d;
+            const long at = j->radius < 0 ? c * s->groups : (long)y * s->groups * s->stride + s->margin + x;
+            s->query_terms[c] = s->as_given ? query_term(query, j->d)
+                                            : lay_query(query, j->d, s->room_of_queries + at, j->radius < 0 ? 1 : s->stride);
             const int64_t most = (int64_t)j->most - s->query_terms[c];
             s->bound[c] = (int32_t)(most > INT32_MAX - 1 ? INT32_MAX - 1 : most < INT32_MIN ? INT32_MIN : most);
         }

@@ -27,8 +27,9 @@ struct Job {
 // term, of even terms and of odd ones, so that a bit that halving loses is known. Nearby: rows of queries lane by lane with
 // `margin` empty lanes on either side, minima alike, in three planes where a plane has its own shift of one cell.
 struct Space {
-    long groups, wide, margin, stride, reach, planes;
-    uint32_t *queries, *laid, *empty;
+    long groups, wide, margin, stride, reach, planes, as_given;
+    const uint32_t* queries;  // those that were laid out, or the caller's where they lie right already
+    uint32_t *room_of_queries, *laid, *empty;
     int32_t *query_terms, *bound, *best, *terms, *open, *beyond;
     int8_t* pad;
     void* room;              // where all of them lie
@@ -86,15 +87,10 @@ static inline Steps steps_for(int level) {
     return STEPS(base);
 }
 
-// Memory from a line of the cache on, all zero.
-static void* lines(long bytes) {
-    const long whole = (bytes + 127) & ~63L;
-    void* got = aligned_alloc(64, whole);
-    if (got) memset(got, 0, whole);
-    return got;
-}
+// Memory from a line of the cache on.
+static void* lines(long bytes) { return aligned_alloc(64, (bytes + 127) & ~63L); }
 
-// Everything in one piece: many small ones would be given back to the system and be faulted in again by every call.
+// All in one piece: many small ones would be given back to the system and be faulted in again by every call.
 static int take_space(const Job* j, int level, const Steps* steps, Space* s) {
     const int local = j->radius >= 0;
     s->groups = codes_groups(j->d, level);
@@ -105,9 +101,12 @@ static int take_space(const Job* j, int level, const Steps* steps, Space* s) {
     s->stride = s->wide + 2 * s->margin;
     s->planes = j->radius == 1 && s->reach == 1 ? steps->planes : 1;
     const long rows = j->h + 1L, best = local ? s->planes * rows * s->stride : 2 * j->cells * 16;
+    // Groups of four codes in the order of memory are what the caller has.
+    s->as_given = !local && codes_groups(4, level) == 1 && j->d % 4 == 0 && (uintptr_t)j->query % 4 == 0;
+    const long queries = s->as_given ? 0 : (local ? rows * s->stride : j->cells) * s->groups * 4;
     const long laid = j->laid ? 0 : local ? j->h * s->wide : CODES_BLOCK;
     const struct { void** at; long bytes; } wanted[] = {
-        {(void**)&s->queries, (local ? rows * s->stride : j->cells) * s->groups * 4},
+        {(void**)&s->room_of_queries, queries},
         {(void**)&s->laid, laid * s->groups * 4}, {(void**)&s->terms, laid * 4},
         {(void**)&s->empty, local ? s->wide * s->groups * 4 : 0}, {(void**)&s->beyond, local ? s->wide * 4 : 0},
         {(void**)&s->query_terms, j->cells * 4}, {(void**)&s->bound, j->cells * 4}, {(void**)&s->best, best * 4},
@@ -119,6 +118,8 @@ static int take_space(const Job* j, int level, const Steps* steps, Space* s) {
     s->room = room;
     if (!room) return -1;
     for (const auto& one : wanted) *one.at = room, room += (one.bytes + 63) & ~63L;
+    s->queries = s->as_given ? (const uint32_t*)j->query : s->room_of_queries;
+    if (local) memset(s->room_of_queries, 0, queries), memset(s->empty, 0, s->wide * s->groups * 4);
     memset(s->pad, steps->pad, j->d);
     for (long i = 0; i < best; i++) s->best[i] = local ? INT32_MAX : INT32_MIN;
     for (long x = 0; local && x < s->wide; x++) s->beyond[x] = INT32_MAX;

@@ -71,10 +71,12 @@ def gap_row(instance: Instance, budget_s: float, asked: dict[str, dict[str, Any]
     others: dict[str, float] = {"PyVRP": gap(instance, plain(instance, budget_s))}
     notes = [f"ours took {spent:.2f} CPU s, {'feasible by the checker' if not faults else faults[0]}"]
     for peer, told in asked.items():
-        if told.get("cost", -1) >= 0:
+        within = told.get("cpu_s", 0.0) <= 1.25 * budget_s
+        if told.get("cost", -1) >= 0 and within:
             others[peer] = gap(instance, told["cost"])
         notes.append(f"{peer}: " + (told["error"] if "error" in told else "no plan" if told["cost"] < 0 else
-                                    f"{others[peer]:.2f} % in {told['cpu_s']:.1f} CPU s"))
+                                    f"{gap(instance, told['cost']):.2f} % in {told['cpu_s']:.1f} CPU s"
+                                    + ("" if within else ", over the budget and so not compared")))
     best = min(others, key=lambda name: others[name])
     return Row(f"tours/{instance.name.split('/')[-1]}", f"gap after {budget_s:g} CPU s", ours, "%", peer=best,
                peer_value=others[best], goal=GOAL, met=ours is not None and ours <= others[best] + NOISE,

@@ -129,3 +129,9 @@ def test_the_bound_of_all_agreeing_is_the_known_one():
 def test_the_bound_never_exceeds_what_was_seen(of, data):
     right = data.draw(st.integers(0, of))
     assert 0 <= at_least(right, of) <= right / of + 1e-9
+
+
+def test_layers_are_chosen_by_the_samples_of_the_calibration_too(tmp_path):
+    """Where only those turn, the held-out ones would have let it pass."""
+    many = [Sample(s.name, {"x": s.feed["x"] * (0.2 if i % 3 == 1 else 1)}, s.verdict) for i, s in enumerate(samples())]
+    assert quantize(Fake({"layer5": 0.4}), many, tmp_path).floats == ("layer5",)

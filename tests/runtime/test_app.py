@@ -99,7 +99,7 @@ def test_a_deadline_missed_in_the_queue_is_a_504_while_the_batch_before_it_runs(
     ((), "name the folder with the models"),
     (("--models", "/nowhere/at/all"), "is not a folder"),
     (("--models", ".", "--host", "0.0.0.0"), "set server.token_file"),
-    (("--models", ".", "--device", "toaster"), "device.profile: expected one of cpu"),
+    (("--models", ".", "--device", "toaster"), "device.profile: expected one of auto, arm-cpu"),
     (("--models", ".", "--config", "/nowhere.toml"), "cannot be read"),
 ])
 def test_a_wrong_configuration_is_a_sentence_and_code_2(words: tuple[str, ...], sentence: str) -> None:

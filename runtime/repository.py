@@ -228,7 +228,7 @@ class Repository:
             async with model.lock:
                 old = model.versions.get(version)
                 if old is not None and old.cycle is cycle:
-                    self._put(model, opened, old)
+                    self._put(model, opened, old, old.stats)      # the same model: it goes on counting
                     log.info("model '%s' version %s is switched from %s to its engine (%s %s)", name, version, old.backend,
                              opened.backend, opened.precision)
                     return True
@@ -292,9 +292,9 @@ class Repository:
         self.engines.follow(model.name, version, opened.cycle)
         return None
 
-    def _put(self, model: Model, opened: Opened, old: Served | None) -> None:
+    def _put(self, model: Model, opened: Opened, old: Served | None, stats: Stats | None = None) -> None:
         """The switch: one assignment on the event loop. Whoever still holds the old one is answered all the same."""
-        new = model.versions[opened.bundle.version] = self._serve(opened)
+        new = model.versions[opened.bundle.version] = self._serve(opened, stats or Stats())
         if old is not None:
             old.successor = new
             self._close_later(old)
@@ -303,8 +303,8 @@ class Repository:
         bundle: Bundle = read(disk, version)
         return self.engines.open(bundle, every=self.every)
 
-    def _serve(self, opened: Opened) -> Served:
-        bundle, stats = opened.bundle, Stats()
+    def _serve(self, opened: Opened, stats: Stats) -> Served:
+        bundle = opened.bundle
         counted = Stats() if opened.job else stats     # a job counts its own requests, its backbone's runs are counted apart
         owned = [Batcher(rung.sessions, bundle.name, counted, limits=self.limits, policy=bundle.queue, shares=self.shares)
                  for rung in opened.rungs]

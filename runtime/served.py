@@ -50,6 +50,7 @@ class Served:
         self.ladder = ladder                         # its variants, where several are open
         self.notes = tuple(notes)                    # what was preferred and could not be had, and why
         self.successor: Served | None = None         # what was switched in for it
+        self._at_work = 0                            # requests of a job between its beginning and its verdict
         self.owned = owned
         self.name = bundle.name
         self.version = bundle.version
@@ -243,12 +244,16 @@ class Served:
         workload = self.workload
         assert workload is not None
         start = time.perf_counter_ns()
-        if sum(array.nbytes for array in tensors.values()) <= getattr(workload, "LIGHT_BYTES", -1):
-            request = workload.from_tensors(tensors, self.decode)
-        else:
-            request = await self.engine.offload(workload.from_tensors, tensors, self.decode)
-        middle = time.perf_counter_ns()
-        verdict = await workload.run(request, self.engine)
+        self._at_work += 1
+        try:
+            if sum(array.nbytes for array in tensors.values()) <= getattr(workload, "LIGHT_BYTES", -1):
+                request = workload.from_tensors(tensors, self.decode)
+            else:
+                request = await self.engine.offload(workload.from_tensors, tensors, self.decode)
+            middle = time.perf_counter_ns()
+            verdict = await workload.run(request, self.engine)
+        finally:
+            self._at_work -= 1
         after = time.perf_counter_ns()
         made = workload.to_tensors(verdict)
         self.stats.executed(1, middle - start, after - middle, time.perf_counter_ns() - after)
@@ -261,6 +266,7 @@ class Served:
         assert self.workload is not None
         start = time.perf_counter_ns()
         self.stats.pending += 1
+        self._at_work += 1
         try:
             with asking(self.job or ""):
                 verdict = await self.workload.run(request, self.engine)
@@ -269,6 +275,7 @@ class Served:
             raise
         finally:
             self.stats.pending -= 1
+            self._at_work -= 1
         infer_ns = time.perf_counter_ns() - start
         self.stats.executed(1, input_ns, infer_ns, 0)
         self.stats.ok(1, input_ns + infer_ns, 0, input_ns, infer_ns, 0)
@@ -306,7 +313,7 @@ class Served:
     async def close(self) -> None:
         """Answer what is queued, then give the memory back. A job on its way to its network is let through first."""
         until = time.monotonic() + GRACE_S
-        while self.job and self.owned and self.stats.pending and time.monotonic() < until:    # noqa: ASYNC110 - once
+        while self._at_work and self.owned and time.monotonic() < until:    # noqa: ASYNC110 - once
             await asyncio.sleep(0.005)
         for batcher in self.owned:
             await batcher.drain()

@@ -75,11 +75,13 @@ def fetch(app, path):
 async def test_the_fallback_serves_then_the_engine_and_no_request_fails(start, bundle, orders):
     orders(do=["slowly"])
     app = await start()
-    seen, wrong, stop = set(), [], asyncio.Event()
+    seen, wrong, stop, asked = set(), [], asyncio.Event(), 0
 
     async def client():
+        nonlocal asked
         while not stop.is_set():
             served = app.repository.get("m")
+            asked += 1
             await asyncio.sleep(0.002)           # as long as a body takes to arrive: the switch may come in between
             got = await served.infer(X)
             seen.add(app.repository.get("m").backend)
@@ -100,6 +102,8 @@ async def test_the_fallback_serves_then_the_engine_and_no_request_fails(start, b
     stop.set()
     await asyncio.gather(*clients)               # a single failed request raises here
     assert not wrong and seen == {"onnx", "fake"}
+    assert served.stats.success.count == served.stats.inference_count == asked, "the same model goes on counting"
+    assert served.stats.pending == 0
     assert json.loads(await fetch(app, "/v2/models/m"))["parameters"]["engine"]["state"] == "serving"
     assert served.cycle.size > 0 and b'state="serving",version="1"} 1.0' in await fetch(app, "/metrics")
 

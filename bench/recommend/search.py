@@ -263,12 +263,12 @@ def real(options: Options, means: Meaning | None, why: str) -> Iterator[Row]:
             yield Row(case, "MRR", None, goal=GOAL, note=f"{file} is not there; name the data with --data")
             continue
         task = make(options.data)
-        shop, asked = Shop(task.goods, means), task.asked[::6] if options.quick else task.asked
+        shop, asked = Shop(task.goods, means), task.asked[1::12] if options.quick else task.asked[1::2]
 
         def score(rank: Rank, asked: Sequence[tuple[str, frozenset[int]]] = asked) -> tuple[float, float]:
             ranks = [next((1 / (at + 1) for at, row in enumerate(rank(q)) if row in right), 0.0) for q, right in asked]
             return float(np.mean(ranks)), float(np.std(ranks) / np.sqrt(len(ranks)))
-        yield from compared(case, "MRR", shop, score, why, task.note)
+        yield from compared(case, "MRR", shop, score, why, f"{task.note}; every second question, the others were for weights")
 
 
 # ---- time

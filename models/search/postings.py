@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 K1, B = 1.2, 0.6
-COMMON = 0.5               # a term in more than this share of all rows is left out where rarer ones are asked for
 
 
 class Terms:
@@ -138,15 +137,14 @@ class Postings:
 
     def scores(self, asked: Sequence[tuple[int, float]]) -> np.ndarray:
         """BM25 of every row, float32 (rows,), for pairs of a term and how much it is wanted."""
-        weighed = [(term, wish * self.weight(count), count) for term, wish in asked if (count := self.count(term))]
-        rare = [entry for entry in weighed if entry[2] <= COMMON * self.items]
+        weighed = [(term, wish * self.weight(count)) for term, wish in asked if (count := self.count(term))]
         found = np.zeros(self.rows, np.float32)
-        for term, weight, _ in rare or weighed:
+        for term, weight in weighed:
             rows, parts = self.base.of(term)
             found[rows] += weight * parts
         if len(self.replaced):
             found[self.replaced] = 0
-        for term, weight, _ in rare or weighed:
+        for term, weight in weighed:
             rows, parts = self.delta.of(term)
             if len(rows):
                 found[rows] += weight * parts

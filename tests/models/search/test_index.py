@@ -49,6 +49,14 @@ def test_refuses() -> None:
     assert set(ids(catalogue, index, "shoes but not from bolt")) == {"a", "b"}
 
 
+def test_an_item_that_says_it_has_none_of_it_is_not_taken_for_one_that_has() -> None:
+    cakes = (("with", "Fruit cake", "Full of raisins."), ("none", "Plain cake", "Made without raisins."),
+        ("silent", "Simple cake", ""))
+    catalogue, index = made(tuple(Item(*one) for one in cakes))
+    assert ids(catalogue, index, "raisins") == ["with"]
+    assert ids(catalogue, index, "cake without raisins") == ["none", "silent"]
+
+
 def test_says_what_was_corrected_and_what_is_unknown() -> None:
     asked = made()[1].understand("hikng zzzzqq boots")
     assert asked.corrections == (("hikng", "hiking"),) and asked.unknown == ("zzzzqq",)

@@ -14,6 +14,7 @@ from aisle.bench.recommend.made import shop
 from aisle.models.shop.item import Item
 from aisle.models.shop.make import make_shop
 from aisle.runtime.client import Client
+from aisle.runtime.errors import Invalid
 
 N = 200
 
@@ -160,6 +161,20 @@ def test_over_tensors_it_is_the_same_list(corner: Any) -> None:
                                       "HIDE": np.array([b"item-3"], object)})
     assert [one.decode() for one in got["IDS"]] == want and got["SCORES"].dtype == np.float32
     assert (np.diff(got["SCORES"]) <= 0).all()
+
+
+def test_over_the_lane_it_is_the_same_list(own: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "aisle.toml").write_text(f'[lane]\nsocket = "{tmp_path}/lane"\n')
+    server = own("--config", str(tmp_path / "aisle.toml"))
+    asked = {"ITEMS": np.array([b"item-1", b"no such", b"item-9"], object), "COUNT": np.array([8], np.int32)}
+    with Client(f"http://{server.address}") as http, Client(str(tmp_path / "lane")) as lane:
+        want = http.infer("corner", asked)
+        for _ in range(3):
+            got = lane.infer("corner", asked)
+            assert got["IDS"].tolist() == want["IDS"].tolist() and len(got["IDS"]) == 8
+            np.testing.assert_array_equal(got["SCORES"], want["SCORES"])
+        with pytest.raises(Invalid, match="COUNT: expected 1 to 100 items, got 0"):
+            lane.infer("corner", asked | {"COUNT": np.array([0], np.int32)})
 
 
 @pytest.mark.parametrize(("body", "said"), [

@@ -15,7 +15,7 @@ from .client import drive, request_bytes
 from .open_loop import drive_open
 from .report import Options, Row
 
-LOADS = (0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
+LOADS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
 COLOURS = ("#0b6e4f", "#8c2f39", "#1f4e8c", "#b8741a", "#6b4c9a", "#3d8b8b", "#777777")
 WIDE, HIGH, LEFT, TOP, GAP = 420, 260, 56, 40, 90
 SLOWEST = 20.0              # seconds at the top of the picture of p99
@@ -44,7 +44,7 @@ def sweep(port: int, request: bytes, timed: bytes, deadline: float, seconds: flo
 def curves(options: Options, ours: tuple[int, bytes, bytes], files: Path, deadline: float,
            body: bytes) -> tuple[dict[str, list[Point]], list[Row]]:
     """The sweeps by name, ours first, and a row for each peer. `ours` is port, request, and request with a deadline."""
-    seconds = 1.0 if options.quick else 4.0
+    seconds = 1.0 if options.quick else 2.5
     found = {"Aisle": sweep(*ours, deadline, seconds, "Aisle")}
     rows: list[Row] = []
     for key, peer in peers.PEERS.items():

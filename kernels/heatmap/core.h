@@ -1,6 +1,7 @@
 // From coarse maps to answers: plain loops over rows, connected cells as runs of a row joined to those above.
 #pragma once
 #include "cpu.h"
+#include <cmath>
 #include <math.h>
 #include <stdlib.h>
 
@@ -285,7 +286,7 @@ static int heat_all(const float* m, Fused* f, float* scratch, float* regions, in
     f->map = smoothed;
     heat_widen(f);
     int sound = 1;
-    for (long i = 0; i < (long)f->h * f->w; i++) sound &= isfinite(smoothed[i]) != 0;
+    for (long i = 0; i < (long)f->h * f->w; i++) sound &= std::isfinite(smoothed[i]) != 0;
     Labels labels;
     int found = open_labels(&labels, f->out_w);
     if (found == 0) {

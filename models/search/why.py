@@ -30,8 +30,9 @@ class Why:
     facet: str = ""
 
 
-def why(row: int, asked: Understood, index: Index, language: str, view: View | None, query: np.ndarray | None) -> list[Why]:
-    """At most MOST reasons, the most telling first."""
+def why(row: int, asked: Understood, index: Index, language: str, view: View | None, query: np.ndarray | None,
+        priced: bool) -> list[Why]:
+    """At most MOST reasons, the most telling first. `priced`: the price that was asked for was applied."""
     have, lexicon, made = index.facets_at(row), index.lexicon, []
     told: set[str] = set()
     for want in asked.wanted:
@@ -44,7 +45,7 @@ def why(row: int, asked: Understood, index: Index, language: str, view: View | N
     words = [term.removeprefix("#") for term in index.words_at(row, asked) if not term.startswith(NOT)]
     made += [Why(WORD, word, word) for word in words if word not in said][:2]
     made += [Why(WITHOUT, SENTENCES[WITHOUT][language].format(text=one.phrase), one.phrase) for one in asked.excluded]
-    if asked.band is not None:
+    if priced:
         made.append(Why(PRICE, SENTENCES[PRICE][language]))
     if not made and view is not None and query is not None and float(view.floats[row] @ query) >= LEAST_COSINE:
         made.append(Why(MEANING, SENTENCES[MEANING][language]))

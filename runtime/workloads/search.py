@@ -155,6 +155,8 @@ async def encode(asked: Understood, engine: Engine, searcher: Searcher,
     if other is None:
         return None, ABSENT
     keep_filling(engine, searcher)
+    if not asked.typed.strip():
+        return None, OFF
     told = question_text(asked, searcher.index.lexicon, other.asset)
     if not told:
         return None, FOREIGN
@@ -193,6 +195,7 @@ async def fill(engine: Engine, searcher: Searcher) -> None:
         rows, texts = await engine.offload(likeness.take)
         if not rows:
             continue
+        began = perf_counter()
         try:
             found = await text.run(text.Request(texts), other)
         except AisleError as error:
@@ -203,6 +206,7 @@ async def fill(engine: Engine, searcher: Searcher) -> None:
             likeness.again(rows)
             raise
         await engine.offload(likeness.put, other.asset, rows, found.vectors)
+        await asyncio.sleep(perf_counter() - began)      # half of the encoder's time is for questions
         since += BATCH
         if since >= SAVE_EVERY or not likeness.waiting:
             since = 0
@@ -243,7 +247,8 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
     ranking = Fused(words, free, view, query if view is not None else None, liked(request, snapshot, searcher, words),
                     weight_of(index.grasp(asked)))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])
-    hits = [Hit(row, score, why(row, asked, index, language, view, query)) for row, score in zip(rows, scores, strict=True)]
+    hits = [Hit(row, score, why(row, asked, index, language, view, query, asked.band is not None and not ignored))
+            for row, score in zip(rows, scores, strict=True)]
     none = why_none(snapshot, request.rules.filters, 0) if not hits and not allowed.count else None
     return Verdict(request, asked, hits, snapshot, searcher, language, meaning, ignored, none, {})
 

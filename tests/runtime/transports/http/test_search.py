@@ -69,6 +69,8 @@ def test_negation_price_and_corrections(corner: Any) -> None:
     assert "showing results for hiking" in told["notes"][0]
     euro = find(corner, "boots under 60 euros").json
     assert euro["understood"]["price"]["applied"] is False and any("prices here are in CNY" in note for note in euro["notes"])
+    assert not any(why["code"] == "price" for one in euro["items"] for why in one["reasons"])
+    assert any(why["code"] == "price" for why in told["items"][0]["reasons"])
 
 
 def test_filters_hold_and_stock_counts(corner: Any) -> None:

@@ -23,8 +23,10 @@ from .ways import Way, ways
 log = logging.getLogger("aisle.device")
 AUTO = "auto"
 SERVER_MB = 150            # the process with its libraries and no model: 120 to 140 measured, docs/serving.md
-MODEL_MB = 16              # an engine's own memory for a small model
-WEIGHTS = 2.5              # of a file's size: as read, as repacked for the engine, and activations of ordinary nets
+# Fitted to what a residual and a mobile net took (105 and 193 MiB with 8 rows; judged so: 155 and 149).
+MODEL_MB = 32              # an engine's own memory for a small model
+WEIGHTS = 2.5              # of a file's size: as read, and as repacked for the engine
+ACTIVATIONS = 20           # of the size of rows that are pictures: what the layers keep meanwhile
 PIXEL_BYTES = 6            # a picture while it is decoded: the pixels and what is made of them
 
 
@@ -115,10 +117,13 @@ def file_mb(bundle: Bundle, names: Iterable[str]) -> float:
 
 
 def rows_mb(bundle: Bundle) -> float:
-    """MiB of the blocks of static rows."""
-    specs = [s for s in (*bundle.inputs, *bundle.outputs) if s.static and s.dtype in MEMORY]
-    return max(1, bundle.max_batch) * sum(prod(d or 0 for d in s.shape) * np.dtype(MEMORY[s.dtype]).itemsize
-                                          for s in specs) / 2**20
+    """MiB of the blocks of static rows, and of what a network makes of those that are pictures."""
+    total = 0
+    for spec in (*bundle.inputs, *bundle.outputs):
+        if spec.static and spec.dtype in MEMORY:
+            picture = spec in bundle.inputs and len(spec.shape) >= 3
+            total += prod(d or 0 for d in spec.shape) * np.dtype(MEMORY[spec.dtype]).itemsize * (1 + ACTIVATIONS * picture)
+    return max(1, bundle.max_batch) * total / 2**20
 
 
 def bundles_in(root: Path) -> list[Bundle]:

@@ -58,9 +58,11 @@ def bundle(tmp_path: Path, **facts) -> Bundle:
 def test_a_model_is_judged_by_file_rows_and_instances(tmp_path):
     device = DeviceProfile("d")
     plain = model_mb(bundle(tmp_path), device, False)
-    assert plain == pytest.approx(16 + 2.5 * 4)
+    assert plain == pytest.approx(32 + 2.5 * 4)
     rows = TensorSpec("x", "float32", (1024, 1024)),
     assert model_mb(bundle(tmp_path, inputs=rows, max_batch=8), device, False) == pytest.approx(plain + 32)
+    pictures = TensorSpec("x", "float32", (1, 512, 512)),
+    assert model_mb(bundle(tmp_path, inputs=pictures, max_batch=2), device, False) == pytest.approx(plain + 2 * 21)
     assert model_mb(bundle(tmp_path, queue=QueuePolicy(instances=3)), device, False) == pytest.approx(3 * plain)
     assert model_mb(bundle(tmp_path, variants=(Variant("onnx", "fp32", memory_mb=77.0),)), device, False) == 77
 

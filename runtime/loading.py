@@ -161,6 +161,8 @@ def open_way(bundle: Bundle, way: Way, device: DeviceProfile, opening: Opening |
     """The bundle as its file describes it, and sessions that have answered zeros and the canary."""
     backend = make_backend(way.backend)
     chosen = backend.describe(narrowed(bundle, way))
+    if not bundle.max_batch and chosen.max_batch > device.max_batch:      # nobody said how many rows: no more than fit here
+        chosen = replace(chosen, max_batch=device.max_batch)
     rung = Rung(way, open_sessions(opening or backend.open, chosen, device))
     try:
         for session in rung.sessions:

@@ -67,3 +67,16 @@ def test_a_backend_that_is_missing_is_passed_over_with_its_reason(monkeypatch):
     assert names(kept) == ["onnx int8", "onnx fp32"] and missing["openvino"] == "it is gone."
     with pytest.raises(BundleError, match="it is gone"):
         usable(bundle(("openvino", "int8")), device)
+
+
+def test_a_model_that_states_no_batch_gets_no_more_rows_than_the_device_takes(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from aisle.models.make.onnx_models import identity
+    from aisle.runtime.loading import open_bundle
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    identity(tmp_path / "a.onnx", (4,))
+    plain = Bundle("m", "1", "model", tmp_path, files={("onnx", "fp32"): "a.onnx"})
+    for most, rows in ((2, 2), (64, 8)):
+        opened = open_bundle(plain, DeviceProfile("d", max_batch=most, threads=1))
+        assert opened.bundle.max_batch == opened.sessions[0].capacity == rows
+        opened.close()

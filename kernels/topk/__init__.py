@@ -67,8 +67,9 @@ def _weights(n: int, q: int, out: tuple[np.ndarray, np.ndarray], **given: np.nda
     for name, values in given.items():
         if values is not None:
             _check.array(values, name, "float32", (q if name == "gain" else n,))
-            _check.apart(out[0], "out[0]", **{name: values})
-            _check.apart(out[1], "out[1]", **{name: values})
+    if any(values is not None for values in given.values()):
+        _check.apart(out[0], "out[0]", **given)
+        _check.apart(out[1], "out[1]", **given)
 
 
 def _is_float(table: np.ndarray) -> bool:

@@ -27,7 +27,8 @@ END
     apt-get -qq update || return 1
     local version
     version=$(apt-cache depends python3-minimal | sed -n 's/.*Depends: \(python3\.[0-9]*\)-minimal.*/\1/p')
-    apt-get -qq -y --no-install-recommends --download-only install "$version-minimal" "lib$version-dev" >/dev/null || return 1
+    apt-get -qq -y --no-install-recommends --download-only install \
+        "$version-minimal" "lib$version-dev" libstdc++6 >/dev/null || return 1
     unset APT_CONFIG
     for deb in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$home/root.new"; done
     rm -rf "$home/root" "$apt" && mv "$home/root.new" "$home/root"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.make.shop import items
 from ...models.search.lexicon import Lexicon, read_lexicon
 from ...models.search.units import measure
 from ...models.shop.item import Item
@@ -94,11 +95,22 @@ def measures(grades: Sequence[int], ranked: Sequence[int]) -> tuple[float, float
 Rank = Callable[[str], Sequence[int]]
 
 
-def evaluate(rank: Rank, items: Sequence[Item], chosen: Sequence[Phrase]) -> Mapping[str, np.ndarray]:
-    """MRR and nDCG@10 of each phrase, float (n, 2), by language; `rank` gives rows, best first."""
-    lexicon = read_lexicon()
+@cache
+def grades_of(phrase: Phrase) -> tuple[int, ...]:
+    """The grade of every product of the made-up shop."""
+    lexicon = shipped()
+    return tuple(phrase.grade(item, lexicon) for item in items())
+
+
+@cache
+def shipped() -> Lexicon:
+    """The lexicon that the labels follow."""
+    return read_lexicon()
+
+
+def evaluate(rank: Rank, chosen: Sequence[Phrase]) -> Mapping[str, np.ndarray]:
+    """MRR and nDCG@10 of each phrase, float (n, 2), by language; `rank` gives rows of the made-up shop, best first."""
     found: dict[str, list[tuple[float, float]]] = {language: [] for language in LANGUAGES}
     for phrase in chosen:
-        grades = [phrase.grade(item, lexicon) for item in items]
-        found[phrase.language].append(measures(grades, rank(phrase.text)))
+        found[phrase.language].append(measures(grades_of(phrase), rank(phrase.text)))
     return {language: np.array(pairs).reshape(-1, 2) for language, pairs in found.items()}

@@ -43,8 +43,8 @@ fetch_wheels() {
 
 compile() {
     local op=$1 python=$2
-    aarch64-linux-gnu-g++ -O2 -std=c++17 -fno-math-errno -fno-trapping-math -ffp-contract=off -fvisibility=hidden -fPIC -shared \
-        -w -Ikernels "-Ikernels/$op" "-I$home/root/usr/include" "-I$home/root/usr/include/$python" \
+    aarch64-linux-gnu-g++ -O2 -std=c++17 -fno-math-errno -fno-trapping-math -ffp-contract=off -fvisibility=hidden -fPIC \
+        -shared -w -Ikernels "-Ikernels/$op" "-I$home/root/usr/include" "-I$home/root/usr/include/$python" \
         "kernels/$op/fast.cpp" -o "kernels/$op/fast.cpython-${python//[a-z.]/}-aarch64-linux-gnu.so"
 }
 

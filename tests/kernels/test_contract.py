@@ -38,7 +38,7 @@ def assert_close(got: np.ndarray, want: np.ndarray, tolerance: float | tuple[flo
 def test_the_catalogue_names_every_kernel() -> None:
     """Those left out give engines or fields of a map, not arrays: their own tests compare them."""
     folders = {path.parent.name for path in KERNELS.glob("*/__init__.py")}
-    assert folders - set(PACKAGES) <= {"shortest_path", "distance_field", "nearest_piece"}
+    assert folders - set(PACKAGES) <= {"shortest_path", "distance_field", "nearest_piece", "street_line"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -99,11 +99,12 @@ async def test_a_closed_road_changes_the_plan(engine: Engine) -> None:
 
 async def test_changes_can_be_switched_off(engine: Engine) -> None:
     engine.updates = False
-    for told in ({"type": "update", "changes": [{"do": "close", "edges": [1]}]}, {"batch": [{"type": "update", "drop": ["x"]}]}):
+    alone = {"type": "update", "changes": [{"do": "close", "edges": [1]}]}
+    for told in (alone, {"batch": [{"type": "update", "drop": ["x"]}]}):
         if "batch" in told:
             assert (await ask(engine, told))["batch"][0]["code"] == "forbidden"
             continue
-        with pytest.raises(Forbidden, match="switched off on this server; repository.updates"):
+        with pytest.raises(Forbidden, match=r"switched off on this server; repository\.updates"):
             await verdict(engine, told)
     asked = route.from_tensors({"CLOSE": np.array([1], np.int32), "CHANGE": np.array([b"x"], object)}, lambda data: np.empty(0))
     with pytest.raises(Forbidden):

@@ -63,7 +63,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """`gain` in bits: what the answer is expected to tell."""
+    """`gain` in bits: what the answer is expected to tell; of rare values a little below zero: answers slip."""
 
     facet: str
     options: tuple[Option, ...]

@@ -34,7 +34,7 @@ def test_the_only_map_needs_no_name(town: Any) -> None:
         assert got.status == 200 and got.json["cost_s"] == 192.72 and got.json["model"] == "town"
     assert town.ask("GET", "/v1/routes").json["stations"][0]["nodes"] == 400
     assert town.ask("GET", "/v1/routes/town").json["bounds"] == [43.72, 7.41, 43.739, 7.429]
-    assert town.ask("GET", "/v1").json["jobs"][1] == {"name": "routes", "stations": ["town"]}
+    assert {"name": "routes", "stations": ["town"]} in town.ask("GET", "/v1").json["jobs"]
 
 
 def test_errors_have_their_statuses(town: Any) -> None:

@@ -147,7 +147,7 @@ class Jobs:
         decode_ns = time.perf_counter_ns() - at
         served, verdict = await self._answer(job, name, asked, decode_ns)
         at = time.perf_counter_ns()
-        light = light and codec.light(verdict)
+        light = (light or not codec.light_bytes) and codec.light(verdict)    # where size says something, both must be small
         told, picture, thumbnail = (drawn(codec, asked, verdict, payload) if light else
                                     await pool.run(drawn, codec, asked, verdict, payload))
         told["timings_ms"] = {"decode": ms(decode_ns), **told["timings_ms"], "encode": ms(time.perf_counter_ns() - at),
@@ -181,7 +181,7 @@ class Jobs:
 def drawn(codec: Codec, asked: Any, verdict: Any,
           payload: Payload) -> tuple[dict[str, Any], tuple[bytes, str] | None, bytes]:
     """(the answer, the picture asked for or None, the small picture for the history); runs on the pool unless light."""
-    return codec.answer(verdict), codec.picture(verdict, payload), codec.thumbnail(asked)
+    return codec.answer(verdict), codec.picture(verdict, payload), codec.thumbnail(asked) if codec.remembers else b""
 
 
 def request_id(request: web.Request) -> str:

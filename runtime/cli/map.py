@@ -12,7 +12,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..errors import AisleError, Invalid
+from ..errors import Invalid
+from .outcome import finish
 
 NUMBER = re.compile(r"-?[0-9.]+(?:e-?[0-9]+)?")
 ENDS = (".osm.pbf", ".osm.gz", ".osm.bz2", ".pbf", ".osm", ".map", ".yaml", ".yml", ".csv", ".toml")
@@ -41,25 +42,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when it is done, 2 with a sentence where it could not be."""
-    try:
-        told, text = build(args) if args.action == "build" else route(args)
-    except AisleError as error:
-        return refuse(args, error.sentence)
-    except ValueError as error:
-        return refuse(args, str(error))
-    except OSError as error:
-        return refuse(args, f"{error.filename or args.models}: {error.strerror or error}")
-    print(json.dumps(told) if args.json else text)
-    return 0
-
-
-def refuse(args: argparse.Namespace, sentence: str) -> int:
-    """Say why nothing was done, where the caller looks for it."""
-    if args.json:
-        print(json.dumps({"error": sentence}))
-    else:
-        print(f"aisle map {args.action}: {sentence}", file=sys.stderr)
-    return 2
+    work = build if args.action == "build" else route
+    return finish(f"map {args.action}", args, lambda: work(args), args.models)
 
 
 # ---- building

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .outcome import refuse
+
 if TYPE_CHECKING:
     from ..compiling import Compiled
 
@@ -29,9 +31,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         made = build(args)
     except AisleError as error:
-        return refuse(args, error.sentence)
+        return refuse("model compile", args.json, error.sentence, code="failed")
     except ValueError as error:              # a profile, a configuration or a bundle that is none
-        return refuse(args, str(error), "invalid" if isinstance(error, BundleError) else "failed")
+        code = "invalid" if isinstance(error, BundleError) else "failed"
+        return refuse("model compile", args.json, str(error), code=code)
     print(json.dumps(made.as_json()) if args.json else plain(made))
     return 0
 
@@ -61,15 +64,6 @@ def build(args: argparse.Namespace) -> Compiled:
     finally:
         if bar is not None:
             bar.close()
-
-
-def refuse(args: argparse.Namespace, sentence: str, code: str = "failed") -> int:
-    """Say why nothing was built, where the caller looks for it."""
-    if args.json:
-        print(json.dumps({"error": sentence, "code": code}))
-    else:
-        print(f"aisle model compile: {sentence}", file=sys.stderr)
-    return 2
 
 
 def plain(made: Compiled) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .outcome import refuse
 
 if TYPE_CHECKING:
     from ..quantizing import Made
@@ -33,18 +34,18 @@ def run(args: argparse.Namespace) -> int:
     from ...models.bundle import BundleError
     from ..errors import AisleError
     if not 0 < args.agree <= 1 or args.most < 8:
-        return refuse(args, "expected --agree above 0 and at most 1 and --most of at least 8, got "
-                            f"{args.agree:g} and {args.most}", "invalid")
+        return refuse("model quantize", args.json, "expected --agree above 0 and at most 1 and --most of at least 8, got "
+                      f"{args.agree:g} and {args.most}", code="invalid")
     try:
         made = make(args)
     except AisleError as error:
-        return refuse(args, error.sentence, error.code)
+        return refuse("model quantize", args.json, error.sentence, code=error.code)
     except BundleError as error:
-        return refuse(args, str(error), "invalid")
+        return refuse("model quantize", args.json, str(error), code="invalid")
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return refuse(args, f"the new version could not be written beside {args.bundle}: {error.strerror}"
-                            f"{'; free some space and quantise again' if full else ''}", "no_space" if full else "failed")
+        return refuse("model quantize", args.json, f"the new version could not be written beside {args.bundle}: "
+                      f"{error.strerror}{'; free some space and quantise again' if full else ''}", code="no_space" if full else "failed")
     print(json.dumps(made.as_json()) if args.json else plain(made))
     return 0
 
@@ -60,15 +61,6 @@ def make(args: argparse.Namespace) -> Made:
         return quantize_bundle(args.bundle, args.calibrate, **options)
     with Bar() as bar:
         return quantize_bundle(args.bundle, args.calibrate, **options, progress=bar.show)
-
-
-def refuse(args: argparse.Namespace, sentence: str, code: str) -> int:
-    """Say why nothing was made, where the caller looks for it."""
-    if args.json:
-        print(json.dumps({"error": sentence, "code": code}))
-    else:
-        print(f"aisle model quantize: {sentence}", file=sys.stderr)
-    return 2
 
 
 def plain(made: Made) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...models.recommend.format import history
-from ..errors import AisleError, Failed, Invalid
+from ..errors import Failed, Invalid
+from .outcome import finish
 
 if TYPE_CHECKING:
     from ...models.bundle import Bundle
@@ -45,25 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when the recommender lies there, 2 with a sentence where it could not be fitted."""
-    try:
-        told, text = fit(args)
-    except AisleError as error:
-        return refuse(args, error.sentence)
-    except ValueError as error:
-        return refuse(args, str(error))
-    except OSError as error:
-        return refuse(args, f"{error.filename or args.out}: {error.strerror or error}")
-    print(json.dumps(told) if args.json else text)
-    return 0
-
-
-def refuse(args: argparse.Namespace, sentence: str) -> int:
-    """Say why nothing was fitted, where the caller looks for it."""
-    if args.json:
-        print(json.dumps({"error": sentence}))
-    else:
-        print(f"aisle recommend {args.action}: {sentence}", file=sys.stderr)
-    return 2
+    return finish(f"recommend {args.action}", args, lambda: fit(args), args.out)
 
 
 def fit(args: argparse.Namespace) -> tuple[dict[str, Any], str]:

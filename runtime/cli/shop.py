@@ -13,7 +13,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ..errors import AisleError, Failed, Invalid
+from ..errors import Failed, Invalid
+from .outcome import finish
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
@@ -47,25 +48,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when it is done, 2 with a sentence where it could not be."""
-    try:
-        told, text = {"make": make, "check": check, "visitor": visitor}[args.action](args)
-    except AisleError as error:
-        return refuse(args, error.sentence)
-    except ValueError as error:
-        return refuse(args, str(error))
-    except OSError as error:
-        return refuse(args, f"{error.filename or ''}: {error.strerror or error}")
-    print(json.dumps(told, ensure_ascii=False) if args.json else text)
-    return 0
-
-
-def refuse(args: argparse.Namespace, sentence: str) -> int:
-    """Say why nothing was done, where the caller looks for it."""
-    if args.json:
-        print(json.dumps({"error": sentence}))
-    else:
-        print(f"aisle shop {args.action}: {sentence}", file=sys.stderr)
-    return 2
+    work = {"make": make, "check": check, "visitor": visitor}[args.action]
+    return finish(f"shop {args.action}", args, lambda: work(args))
 
 
 def make(args: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -44,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
         return refuse("model quantize", args.json, str(error), code="invalid")
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return refuse("model quantize", args.json, f"the new version could not be written beside {args.bundle}: "
-                      f"{error.strerror}{'; free some space and quantise again' if full else ''}", code="no_space" if full else "failed")
+        advice = "; free some space and quantise again" if full else ""
+        sentence = f"the new version could not be written beside {args.bundle}: {error.strerror}{advice}"
+        return refuse("model quantize", args.json, sentence, code="no_space" if full else "failed")
     print(json.dumps(made.as_json()) if args.json else plain(made))
     return 0
 

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     def work() -> tuple[dict[str, Any], str]:
         told = encoder(args)
         return told, (f"Made {told['path']}: {told['mb']} MB, {args.precision}; its vectors are those of its weights (cosine "
-                      f"at least {told['cosine']:.4f}). Licence: {told['licence']}. Search by meaning begins with the next look "
-                      f"at {args.models}.")
+                      f"at least {told['cosine']:.4f}). Licence: {told['licence']}. Search by meaning begins with the next "
+                      f"look at {args.models}.")
     return finish(f"search {args.action}", args, work, args.models)
 
 

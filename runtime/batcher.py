@@ -10,6 +10,7 @@ from queue import Empty
 from typing import Any
 
 from ..models.bundle import QueuePolicy
+from .answered import note
 from .backends import FreeSession, Session
 from .backends.tensors import zero
 from .costs import Costs
@@ -34,14 +35,17 @@ class Batcher:
     """Queues jobs for the sessions of one model; each session has a thread, which alone touches its memory.
 
     Order: priority (1 first), then deadline, then arrival; see `waiting_line`. Nothing waits for a timer unless the
-    model's policy says so. Runs take turns on the device as `shares` says; None: nothing is shared.
+    model's policy says so. Runs take turns on the device as `shares` says; None: nothing is shared. `way` is what its
+    answers are called ("onnx int8").
     """
 
     def __init__(self, sessions: Session | FreeSession | Sequence[Session | FreeSession], name: str, stats: Stats, *,
-                 limits: Limits | None = None, policy: QueuePolicy | None = None, shares: Shares | None = None) -> None:
+                 limits: Limits | None = None, policy: QueuePolicy | None = None, shares: Shares | None = None,
+                 way: str = "") -> None:
         several: list[Any] = list(sessions) if isinstance(sessions, (list, tuple)) else [sessions]
         self.session: Session | FreeSession = several[0]
         self.name = name
+        self.way = way
         self.stats = stats
         self.policy = policy or QueuePolicy()
         self.capacity = self.session.capacity if isinstance(self.session, Session) else 1
@@ -72,6 +76,7 @@ class Batcher:
         job = Job(fill, read, rows, nbytes, outputs, self._loop.create_future(), born=now, quiet=quiet,
                   level=self._level(priority),
                   due=now + timeout_us * (1000 - 1000 // SPARE) if timeout_us else FOREVER)
+        job.way = self.way
         with self._mutex:
             self.line.admit(job, now)
             worker = self._asleep.pop() if self._asleep else None
@@ -85,10 +90,12 @@ class Batcher:
         """Submit and wait; a cancelled caller gives its place back at once."""
         job = self.submit(fill, read, **how)
         try:
-            return await job.future
+            value = await job.future
         except asyncio.CancelledError:
             self.forget(job)
             raise
+        note(job.way)
+        return value
 
     @property
     def ready_now(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from .answered import note
 from .backends import Session
 from .batcher import Batcher, Fill, Read
 from .deadline import left_us
@@ -55,6 +56,7 @@ class Engine:
             raise Failed(f"no model is bound to the role {role!r}; this bundle has {sorted(self._batchers) or 'none'}")
         batcher, due = self._batchers[role], timeout_us or left_us()
         if role in self._static and batcher.ready_now and not due and not priority:
+            note(batcher.way)
             return batcher.run_now(fill, read)[0]
         return await batcher.call(fill, read, timeout_us=due, priority=priority)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .answered import note
 from .batcher import Batcher, Fill, Read
 from .waiting_line import Job
 from .ways import Way
@@ -55,6 +56,7 @@ class Ladder:
         self._exact = sorted(self.steps, key=lambda step: -step.agreement)
         self.cooling = False
         self.session = self.steps[0].batcher.session
+        self.way = self.steps[0].way.name
         self.capacity = self.steps[0].batcher.capacity
 
     def pick(self, timeout_us: int, rows: int = 1) -> Step:
@@ -86,10 +88,9 @@ class Ladder:
         raise AssertionError("a ladder is never ready now")
 
     def submit(self, fill: Fill, read: Read, *, rows: int | None = None, timeout_us: int = 0, **how: Any) -> Job:
-        """Queue one job with the variant that `pick` chooses; its `way` says which."""
+        """Queue one job with the variant that `pick` chooses; its `way` says which, as its batcher is called."""
         step = self.pick(timeout_us, rows or 1)
         job = step.batcher.submit(fill, read, rows=rows, timeout_us=timeout_us, **how)
-        job.way = step.way.name
         step.answered += 1
         return job
 
@@ -97,14 +98,16 @@ class Ladder:
         """Submit and wait; a cancelled caller gives its place back at once."""
         job = self.submit(fill, read, **how)
         try:
-            return await job.future
+            value = await job.future
         except asyncio.CancelledError:
             self.forget(job)
             raise
+        note(job.way)
+        return value
 
     def forget(self, job: Job) -> None:
         """Drop a job whose caller went away."""
-        next(step.batcher for step in self.steps if step.way.name == job.way).forget(job)
+        next(step.batcher for step in self.steps if step.batcher.way == job.way).forget(job)
 
     def table(self) -> list[dict[str, Any]]:
         """What each variant is and did, for people and metrics."""

@@ -306,8 +306,8 @@ class Repository:
     def _serve(self, opened: Opened, stats: Stats) -> Served:
         bundle = opened.bundle
         counted = Stats() if opened.job else stats     # a job counts its own requests, its backbone's runs are counted apart
-        owned = [Batcher(rung.sessions, bundle.name, counted, limits=self.limits, policy=bundle.queue, shares=self.shares)
-                 for rung in opened.rungs]
+        owned = [Batcher(rung.sessions, bundle.name, counted, limits=self.limits, policy=bundle.queue, shares=self.shares,
+                         way=rung.way.name) for rung in opened.rungs]
         ladder = None
         if len(owned) > 1:
             ladder = Ladder([Step(rung.way, one) for rung, one in zip(opened.rungs, owned, strict=True)])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..models.bundle import Bundle, TensorSpec
+from .answered import named, noting
 from .backends import FreeSession, Session
 from .backends.tensors import array_dtype
 from .batcher import Batcher, Fill, Read
@@ -136,7 +137,7 @@ class Served:
                     lend: bool = False) -> Any:
         """Answer one request; `outputs` empty means all. Raises Invalid, Busy, Late or Failed.
 
-        `trace` gets the stage times, and as `way` the variant that answered where there are several.
+        `trace` gets the stage times, and as `way` the variant that answered ("onnx int8"; "" where no network ran).
 
         Arrays carry the batch axis where `max_batch` > 0. `timeout_us` and `priority` as in OIP (0: the model's own).
         The answer is a dictionary of arrays; with `take` it is what `take` makes of the model's outputs on its thread,
@@ -156,9 +157,9 @@ class Served:
             batch = self.check(tensors, outputs)
             names = outputs or self._output_names
             if self.batcher is None:
-                with within(timeout_us), asking(self.job or ""):
+                with within(timeout_us), asking(self.job or ""), noting() as variants:
                     value, times = await self._run_job(tensors, names)
-                    value = value if take is None else take(value)
+                    value, way = value if take is None else take(value), named(variants)
             else:
                 ends = self._ends(tensors, names, take, lend)
                 value, times, way = await self._run_model(self.batcher, ends, names, batch, nbytes, timeout_us, priority)
@@ -169,9 +170,7 @@ class Served:
             stats.pending -= 1
         stats.ok(batch, time.perf_counter_ns() - started, *times)
         if trace is not None:
-            trace.update(zip(STAGES, times, strict=True))
-            if way:
-                trace["way"] = way
+            trace.update(zip(STAGES, times, strict=True), way=way)
         return value
 
     async def _run_model(self, batcher: Batcher | Ladder, ends: tuple[Fill, Read], names: Sequence[str], batch: int,
@@ -215,8 +214,14 @@ class Served:
         """True where `infer_now` may be called: a cheap static model that nobody else uses at this moment."""
         return self.static and not self.controls and self.batcher is not None and self.batcher.ready_now
 
+    @property
+    def way_now(self) -> str:
+        """The variant that `infer_now` answers by."""
+        assert isinstance(self.batcher, Batcher)
+        return self.batcher.way
+
     def infer_now(self, tensors: Mapping[str, np.ndarray], outputs: Sequence[str], started_ns: int,
-                  trace: dict[str, int] | None = None, take: Read | None = None, lend: bool = False) -> Any:
+                  trace: dict[str, Any] | None = None, take: Read | None = None, lend: bool = False) -> Any:
         """`infer` without a thread switch, for the event loop; only when `ready_now`."""
         try:
             batch = self.check(tensors, outputs)
@@ -225,7 +230,7 @@ class Served:
             raise
         value, times = self.run_now(*self._ends(tensors, outputs or self._output_names, take, lend), batch, started_ns)
         if trace is not None:
-            trace.update(zip(STAGES, times, strict=True))
+            trace.update(zip(STAGES, times, strict=True), way=self.way_now)
         return value
 
     def run_now(self, fill: Fill, read: Read, rows: int, started_ns: int) -> tuple[Any, tuple[int, int, int, int]]:

@@ -56,7 +56,7 @@ class Job:
         self.done = False                     # taken, cancelled or expired
         self.timer: asyncio.TimerHandle | None = None
         self.times = (0, 0, 0, 0)             # queue, fill, run, read in ns; set with the result
-        self.way = ""                         # which variant answers, where there are several (see ladder)
+        self.way = ""                         # which variant answers, as its batcher is called
 
     @property
     def size(self) -> int:

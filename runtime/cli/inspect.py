@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..answered import named, noting
 from ..codec import Payload, make_codec
 from ..errors import AisleError, Invalid
 from ..served import Served
@@ -113,13 +114,15 @@ async def one_here(served: Served, file: Path, overlay: bool) -> Inspected:
     try:
         assert served.decode is not None
         request = codec.request(payload, served.decode)
-        verdict = await served.answer(request)
+        with noting() as variants:
+            verdict = await served.answer(request)
         picture = codec.picture(verdict, payload)
     except AisleError as error:
         return Inspected(file, error=error.sentence)
     told = codec.answer(verdict)
     told["timings_ms"]["total"] = round((time.perf_counter() - start) * 1e3, 3)
-    return Inspected(file, {**told, "model": served.name, "version": served.version}, picture=picture[0] if picture else b"")
+    said = {"model": served.name, "version": served.version, **({"variant": named(variants)} if variants else {})}
+    return Inspected(file, told | said, picture=picture[0] if picture else b"")
 
 
 # ---- on a server

@@ -2,7 +2,8 @@
 
 from .aio import AsyncClient
 from .inspection import Inspection, Spot
+from .results import Results
 from .sync import Client
 from .ways import Model
 
-__all__ = ["AsyncClient", "Client", "Inspection", "Model", "Spot"]
+__all__ = ["AsyncClient", "Client", "Inspection", "Model", "Results", "Spot"]

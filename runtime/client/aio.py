@@ -14,6 +14,7 @@ from ..lane_wire import MAX_MESSAGE, Changed
 from .http import Http
 from .inspection import Inspection, question, verdict
 from .lane import Answer, Link, Opened, read_answer
+from .results import Results
 from .sync import TIMEOUT_S
 from .ways import Model
 
@@ -29,7 +30,7 @@ class AsyncClient:
             else AsyncLane(lambda: Link(address.removeprefix("unix:"), slots, slot_mb, timeout_s), slots, timeout_s))
 
     async def infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str] = (), *, deadline_ms: float = 0,
-                    priority: int = 0, version: str = "") -> dict[str, np.ndarray]:
+                    priority: int = 0, version: str = "") -> Results:
         """See `Client.infer`. A call that is cancelled keeps its slot until the server has answered."""
         return await self._way.infer(model, inputs, outputs, deadline_ms, priority, version)
 
@@ -72,8 +73,8 @@ class AsyncHttp:
         work.add_done_callback(lambda _: self._free.put_nowait(way))     # also after a cancelled caller
         return await asyncio.shield(work)
 
-    async def infer(self, *arguments: Any) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = await self._run(Http.infer, *arguments)
+    async def infer(self, *arguments: Any) -> Results:
+        found: Results = await self._run(Http.infer, *arguments)
         return found
 
     async def models(self) -> list[Model]:
@@ -161,7 +162,7 @@ class AsyncLane:
         return known or self.link.keep_opened(model, version, await self._ask(*self.link.ask_open(model, version)))
 
     async def infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str], deadline_ms: float, priority: int,
-                    version: str) -> dict[str, np.ndarray]:
+                    version: str) -> Results:
         """A model whose tensors have changed is opened again once."""
         try:
             return await self._infer(model, inputs, outputs, deadline_ms, priority, version)
@@ -170,7 +171,7 @@ class AsyncLane:
             return await self._infer(model, inputs, outputs, deadline_ms, priority, version)
 
     async def _infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str], deadline_ms: float, priority: int,
-                     version: str) -> dict[str, np.ndarray]:
+                     version: str) -> Results:
         opened = await self._opened(model, version)
         slot = await self._free.get()
         number = 0

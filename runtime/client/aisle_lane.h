@@ -70,6 +70,7 @@ typedef struct {
     int status;
     uint32_t retry_ms;              /* with AISLE_BUSY: when to ask again */
     uint64_t server_ns;             /* what the last call took inside the server */
+    char variant[64];               /* which variant answered it ("onnx int8"); empty where no network ran */
     char error[512];
 } aisle_lane;
 
@@ -239,13 +240,14 @@ static inline int aisle_lane_open(aisle_lane *lane, const char *name, aisle_mode
 }
 
 /* Ask. `inputs` lie in the slot; all outputs are written behind the last of them, and told in `outputs` (room for
- * AISLE_MAX_TENSORS). Returns how many came, or -1. `timeout_us` 0: no deadline; `priority` 1 is the highest, 0 none. */
+ * AISLE_MAX_TENSORS); lane->variant names the variant that answered. Returns how many came, or -1. `timeout_us` 0: no deadline; `priority` 1 is the highest, 0 none. */
 static inline int aisle_lane_infer(aisle_lane *lane, const aisle_model *model, uint32_t slot, const aisle_tensor *inputs,
                                    int count, aisle_tensor *outputs, uint32_t timeout_us, uint32_t priority) {
     uint8_t buffer[AISLE_MAX_MESSAGE];
     aisle_call ask = {AISLE_INFER, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     aisle_answer head;
-    int i;
+    size_t told, letters;
+    int i, got;
     if (count < 0 || count > AISLE_MAX_TENSORS) return aisle_fail(lane, AISLE_INVALID, "too many inputs", NULL);
     for (i = 0; i < count; i++)
         if (inputs[i].offset + inputs[i].size > ask.room_at) ask.room_at = aisle_aligned(inputs[i].offset + inputs[i].size);
@@ -261,9 +263,17 @@ static inline int aisle_lane_infer(aisle_lane *lane, const aisle_model *model, u
     memcpy(buffer + sizeof ask, inputs, (size_t)count * sizeof *inputs);
     if (send(lane->fd, buffer, sizeof ask + (size_t)count * sizeof *inputs, MSG_NOSIGNAL) < 0)
         return aisle_fail(lane, AISLE_FAILED, "the server has closed the lane", strerror(errno));
-    if (aisle_receive(lane, ask.number, buffer) < 0) return -1;
+    lane->variant[0] = 0;
+    got = aisle_receive(lane, ask.number, buffer);
+    if (got < 0) return -1;
     memcpy(&head, buffer, sizeof head);
-    memcpy(outputs, buffer + sizeof head, head.count * sizeof *outputs);
+    told = head.count * sizeof *outputs;
+    if (head.count > AISLE_MAX_TENSORS || told + head.extra > (size_t)got)
+        return aisle_fail(lane, AISLE_FAILED, "the server's answer is not whole", NULL);
+    memcpy(outputs, buffer + sizeof head, told);
+    letters = head.extra < sizeof lane->variant ? head.extra : sizeof lane->variant - 1;
+    memcpy(lane->variant, buffer + sizeof head + told, letters);
+    lane->variant[letters] = 0;
     return head.count;
 }
 

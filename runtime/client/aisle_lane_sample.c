@@ -72,8 +72,8 @@ static int ask_model(aisle_lane *lane, const aisle_model *model) {
             printf("%s: %llu bytes, first %g\n", model->output[outputs[i].place].name, (unsigned long long)outputs[i].size,
                    *(float *)((uint8_t *)aisle_lane_slot(lane, 0) + outputs[i].offset));
     qsort(spent, ROUNDS, sizeof *spent, by_size);
-    printf("round trip: median %.1f us, 99 %% below %.1f us, %.1f us of the last in the server\n", spent[ROUNDS / 2],
-           spent[ROUNDS * 99 / 100], lane->server_ns / 1e3);
+    printf("round trip: median %.1f us, 99 %% below %.1f us, %.1f us of the last in the server; answered by %s\n",
+           spent[ROUNDS / 2], spent[ROUNDS * 99 / 100], lane->server_ns / 1e3, lane->variant);
     return 0;
 }
 
@@ -105,6 +105,7 @@ static int ask_station(aisle_lane *lane, const aisle_model *model, const char *p
         if (!strcmp(name, "VERDICT")) printf("VERDICT %.*s\n", (int)outputs[i].size - 4, (char *)there + 4);
         if (!strcmp(name, "SCORE") || !strcmp(name, "THRESHOLD")) printf("%s %.6f\n", name, *(float *)there);
     }
+    if (lane->variant[0]) printf("VARIANT %s\n", lane->variant);
     return 0;
 }
 

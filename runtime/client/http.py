@@ -16,9 +16,11 @@ from ..errors import AisleError, Busy, Failed, Invalid, Late, NotFound, TooLarge
 from ..served import wire_name
 from ..tensors import ARRAY_DTYPES, pack_bytes, unpack_bytes
 from .lane import wire_array
+from .results import Results
 from .ways import Model
 
 LENGTH = "Inference-Header-Content-Length"
+VARIANT = "Aisle-Variant"
 ERRORS: dict[int, type[AisleError]] = {400: Invalid, 413: TooLarge, 501: Unsupported, 404: NotFound, 504: Late}
 
 
@@ -58,7 +60,7 @@ class Http:
         return reply.headers, data
 
     def infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str], deadline_ms: float, priority: int,
-              version: str) -> dict[str, np.ndarray]:
+              version: str) -> Results:
         """One request with binary tensors both ways."""
         described, blocks = [], []
         for name, value in inputs.items():
@@ -115,7 +117,7 @@ class HttpCall:
         self.inputs = inputs
         self._way, self._model, self._names, self._version = way, model, outputs, version
 
-    def run(self, *, deadline_ms: float = 0, priority: int = 0) -> dict[str, np.ndarray]:
+    def run(self, *, deadline_ms: float = 0, priority: int = 0) -> Results:
         """Send the inputs as they are now."""
         return self._way.infer(self._model, self.inputs, self._names, deadline_ms, priority, self._version)
 
@@ -123,10 +125,10 @@ class HttpCall:
         """Nothing is held."""
 
 
-def read_outputs(headers: Any, data: bytes) -> dict[str, np.ndarray]:
+def read_outputs(headers: Any, data: bytes) -> Results:
     """The outputs of an answer with binary tensors."""
     at = int(headers.get(LENGTH, len(data)))
-    found = {}
+    found = Results(headers.get(VARIANT, ""))
     for item in json.loads(data[:at])["outputs"]:
         size, shape, name = item["parameters"]["binary_data_size"], item["shape"], item["name"]
         block = memoryview(data)[at:at + size]

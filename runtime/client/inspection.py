@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import Invalid
+from .results import Results
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,17 @@ class Spot:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A verdict: "pass", "reject" or "not_found". `map` float32 lies over the picture, 1.0 as usual."""
+    """A verdict: "pass", "reject" or "not_found". `map` float32 lies over the picture, 1.0 as usual.
+
+    `variant` is the form of the station's network that answered ("onnx int8"); empty where it has no network.
+    """
 
     verdict: str
     score: float
     threshold: float
     regions: tuple[Spot, ...]
     map: np.ndarray
+    variant: str = ""
 
 
 def question(image: bytes | np.ndarray) -> dict[str, np.ndarray]:
@@ -39,9 +43,9 @@ def question(image: bytes | np.ndarray) -> dict[str, np.ndarray]:
     return {"PIXELS": image}
 
 
-def verdict(results: Mapping[str, np.ndarray]) -> Inspection:
+def verdict(results: Results) -> Inspection:
     """The answer's tensors as a verdict."""
     spots = tuple(Spot((int(x), int(y), int(w), int(h)), int(area), float(score))
                   for x, y, w, h, area, score in results["REGIONS"].reshape(-1, 6).tolist())
     return Inspection(results["VERDICT"][0].decode(), float(results["SCORE"][0]), float(results["THRESHOLD"][0]), spots,
-                      results["MAP"])
+                      results["MAP"], results.variant)

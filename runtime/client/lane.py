@@ -42,6 +42,7 @@ from ..lane_wire import (
     unpack_tensors,
 )
 from ..tensors import ARRAY_DTYPES, pack_bytes, unpack_bytes
+from .results import Results
 
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
@@ -78,6 +79,12 @@ class Answer(NamedTuple):
     ns: int
     value: int
     tail: bytes
+
+    @property
+    def variant(self) -> str:
+        """Of an answer to INFER: the variant that ran; empty where no network did, or from an older server."""
+        at = self.tensors * TENSOR.size
+        return self.tail[at:at + self.extra].decode("utf-8", "replace")
 
     def check(self) -> Answer:
         """Itself, or the error it tells of, raised."""
@@ -199,10 +206,10 @@ class Link:
             return np.empty(shape, dtype)
         return np.frombuffer(self.memory, dtype, prod(shape), slot * self.slot_bytes + tensor.offset).reshape(shape)
 
-    def results(self, slot: int, answer: Answer, opened: Opened, copy: bool) -> dict[str, np.ndarray]:
+    def results(self, slot: int, answer: Answer, opened: Opened, copy: bool) -> Results:
         """The outputs by name: copies, or the slot's own memory. BYTES are object arrays of bytes in any case."""
         names = list(opened.outputs)
-        found: dict[str, np.ndarray] = {}
+        found = Results(answer.variant)
         for tensor in unpack_tensors(answer.tail, 0, answer.tensors):
             array = self.view(slot, tensor)
             name = names[tensor.place]

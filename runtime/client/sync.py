@@ -10,6 +10,7 @@ import numpy as np
 
 from .http import Http
 from .inspection import Inspection, question, verdict
+from .results import Results
 from .ways import Lane, Model, Prepared, Way
 
 TIMEOUT_S = 60.0
@@ -30,10 +31,11 @@ class Client:
                           else Lane(address.removeprefix("unix:"), slots, slot_mb, timeout_s, spin_us))
 
     def infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str] = (), *, deadline_ms: float = 0,
-              priority: int = 0, version: str = "") -> dict[str, np.ndarray]:
-        """The outputs by name (all of them without `outputs`). Strings are object arrays of bytes.
+              priority: int = 0, version: str = "") -> Results:
+        """The outputs by name (all of them without `outputs`), and as `variant` which variant of the model answered.
 
-        A single `bytes` or `str` is a tensor of one element. Late or Busy where `deadline_ms` could not be kept.
+        Strings are object arrays of bytes. A single `bytes` or `str` is a tensor of one element. Late or Busy where
+        `deadline_ms` could not be kept.
         """
         return self._way.infer(model, inputs, outputs, deadline_ms, priority, version)
 

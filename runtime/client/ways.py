@@ -13,6 +13,7 @@ from ..errors import Busy, Failed, Invalid
 from ..lane_wire import INFER, REPEATING, Changed
 from ..tensors import ARRAY_DTYPES
 from .lane import Answer, Link, Opened
+from .results import Results
 
 FRONT = struct.Struct("<HHIII")      # the part of a call that differs from one time to the next
 
@@ -30,7 +31,7 @@ class Prepared(Protocol):
 
     inputs: dict[str, np.ndarray]
 
-    def run(self, *, deadline_ms: float = 0, priority: int = 0) -> dict[str, np.ndarray]:
+    def run(self, *, deadline_ms: float = 0, priority: int = 0) -> Results:
         """The outputs by name, valid until the next run."""
 
     def close(self) -> None:
@@ -41,7 +42,7 @@ class Way(Protocol):
     """A connection to a server."""
 
     def infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str], deadline_ms: float, priority: int,
-              version: str) -> dict[str, np.ndarray]:
+              version: str) -> Results:
         """Answer one request."""
 
     def prepare(self, model: str, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str], version: str) -> Prepared:
@@ -85,7 +86,7 @@ class Lane:
         return opened
 
     def infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str], deadline_ms: float, priority: int,
-              version: str) -> dict[str, np.ndarray]:
+              version: str) -> Results:
         """Copies in, asks, copies out. A model whose tensors have changed is opened again once."""
         with self.mutex:
             try:
@@ -95,7 +96,7 @@ class Lane:
                 return self._infer(model, inputs, outputs, deadline_ms, priority, version)
 
     def _infer(self, model: str, inputs: Mapping[str, Any], outputs: Sequence[str], deadline_ms: float, priority: int,
-               version: str) -> dict[str, np.ndarray]:
+               version: str) -> Results:
         link, opened = self.link, self.open(model, version)
         tensors, end = link.put(0, opened, inputs)
         number = link.next_number()
@@ -150,9 +151,9 @@ class LaneCall:
         self._count = len(tensors)
         self._rest = link.call(0, opened, slot, tensors, end, outputs, 0, 0)[REPEATING:]
         self._told = b""
-        self._outputs: dict[str, np.ndarray] = {}
+        self._outputs = Results()
 
-    def run(self, *, deadline_ms: float = 0, priority: int = 0) -> dict[str, np.ndarray]:
+    def run(self, *, deadline_ms: float = 0, priority: int = 0) -> Results:
         """Ask; the arrays that come back lie in the slot."""
         lane = self._lane
         with lane.mutex:

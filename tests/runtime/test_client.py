@@ -204,7 +204,8 @@ def test_the_header_is_cpp_too(tmp_path):
 
 def test_a_c_program_asks_a_model(sample, lane_server):
     done = subprocess.run([sample, lane_server.path, "identity"], capture_output=True, text=True, timeout=60, check=True)
-    assert "OUTPUT0: 64 bytes, first 1\n" in done.stdout and re.search(r"median [\d.]+ us", done.stdout)
+    assert "OUTPUT0: 64 bytes, first 1\n" in done.stdout
+    assert re.search(r"median [\d.]+ us.* answered by onnx fp32\n", done.stdout)
 
 
 def test_a_c_program_asks_a_station(sample, lane_server, pictures):

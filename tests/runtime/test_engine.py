@@ -1,6 +1,7 @@
 """What an engine says of a role it has not."""
 
 import pytest
+from aisle.runtime.answered import named, noting
 from aisle.runtime.engine import Engine, Pool
 from aisle.runtime.errors import Failed, NotFound
 
@@ -28,6 +29,7 @@ async def test_a_cheap_idle_model_runs_on_the_spot_and_sees_one_row() -> None:
     class Cheap:
         ready_now = True
         session = NullSession()
+        way = "null fp32"
 
         def run_now(self, fill, read, rows=None):
             ran.append(rows)
@@ -40,7 +42,9 @@ async def test_a_cheap_idle_model_runs_on_the_spot_and_sees_one_row() -> None:
 
     engine = Engine(None, {"backbone": Cheap()}, pool)
     filled = []
-    assert await engine.infer("backbone", filled.append, lambda row: row + " read") == "row read"
+    with noting() as variants:
+        assert await engine.infer("backbone", filled.append, lambda row: row + " read") == "row read"
+    assert named(variants) == "null fp32"
     assert await engine.infer("backbone", filled.append, str, timeout_us=5) == "queued", "a deadline is for the queue to keep"
     assert ran == [None, {"timeout_us": 5, "priority": 0}] and filled == ["row"]
     pool.close()

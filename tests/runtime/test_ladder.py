@@ -8,8 +8,10 @@ import pytest
 from aisle.models.bundle import Bundle, TensorSpec, Variant
 from aisle.models.bundle_file import write_bundle_toml
 from aisle.runtime import loading, ways
+from aisle.runtime.answered import named, noting
 from aisle.runtime.backends.null import NullBackend
 from aisle.runtime.batcher import Batcher
+from aisle.runtime.client import AsyncClient, Client
 from aisle.runtime.ladder import Ladder, Step
 from aisle.runtime.stats import Stats
 from aisle.runtime.ways import Way
@@ -98,7 +100,7 @@ def test_the_choice_makes_its_deadline_or_is_the_fastest(kinds, timeout_us):
 def null_step(precision, sleep_ms):
     spec = TensorSpec("x", "int32", (1,))
     bundle = Bundle("m", "1", "model", None, (spec,), (spec,), {("null", precision): "m"}, 2, {"sleep_ms": sleep_ms})
-    batcher = Batcher(NullBackend().open(bundle, None), "m", Stats())
+    batcher = Batcher(NullBackend().open(bundle, None), "m", Stats(), way=f"null {precision}")
     return Step(Way("null", precision, ("null", precision)), batcher)
 
 
@@ -109,7 +111,9 @@ async def test_it_is_called_as_a_batcher_is():
         row["x"][...] = 7
     job = ladder.submit(fill, lambda row: int(row["x"].reshape(-1)[0]), rows=2)
     assert await job.future == 7 and job.way == "null int8"
-    assert await ladder.call(lambda row: None, lambda row: 1) == 1
+    with noting() as variants:
+        assert await ladder.call(lambda row: None, lambda row: 1) == 1
+    assert named(variants) == "null int8"
     assert [s.answered for s in ladder.steps] == [2, 0] and not ladder.ready_now
     for one in ladder.steps:
         await one.batcher.drain()
@@ -156,10 +160,31 @@ def test_the_server_says_which_variant_answered(two_variants, launch, tmp_path):
     assert json.loads(server.ask("GET", "/v2/models/m/stats").body)["model_stats"][0]["inference_count"] == 2
 
 
+def test_every_way_in_says_which_variant_answered(two_variants, launch, tmp_path):
+    """HTTP by its header, the lane in its answer; one call after another, so that a remembered one is not believed."""
+    lane = tmp_path / "lane"
+    (tmp_path / "aisle.toml").write_text(f'[device]\nprofile = "cpu"\nvariants = "all"\n[lane]\nsocket = "{lane}"\n')
+    server = launch(two_variants, "--config", str(tmp_path / "aisle.toml"))
+    inputs = {"INPUT0": np.ones((1, 2), np.float32)}
+    for address in (str(lane), f"http://127.0.0.1:{server.port}"):
+        with Client(address) as client:
+            call = client.prepare("m", {"INPUT0": (1, 2)})
+            call.inputs["INPUT0"][:] = 1
+            for _ in range(2):
+                assert client.infer("m", inputs).variant == "null int8" == call.run().variant
+                assert client.infer("m", inputs, deadline_ms=30).variant == "null fp32" == call.run(deadline_ms=30).variant
+
+        async def many(address: str) -> list[str]:
+            async with AsyncClient(address) as client:
+                return [(await client.infer("m", inputs, deadline_ms=ms)).variant for ms in (0, 30, 0)]
+        assert asyncio.run(many(address)) == ["null int8", "null fp32", "null int8"]
+
+
 def test_one_variant_is_opened_unless_told_and_answers_stay_as_they_were(two_variants, launch):
     server = launch(two_variants)
     tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
-    assert "parameters" not in server.ask("POST", "/v2/models/m/infer", {"inputs": [tensor]}).json
+    plain = server.ask("POST", "/v2/models/m/infer", {"inputs": [tensor]})
+    assert "parameters" not in plain.json and plain.headers["Aisle-Variant"] == "null int8"
     assert "variants" not in server.ask("GET", "/healthz").json["serving"][0]
 
 

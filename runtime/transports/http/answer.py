@@ -17,6 +17,7 @@ REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
            503: "Service Unavailable", 504: "Gateway Timeout"}
 JSON = "application/json"
 BINARY = "application/octet-stream"
+VARIANT = "Aisle-Variant"      # the header that names the variant which answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from ...answered import named, noting
 from ...codec import CODECS, JOB_OF, Codec, Payload, make_codec
 from ...deadline import parse_ms, within
 from ...errors import Busy, Invalid, NotFound, Unsupported
 from ...history import Entry, History
 from ...pool_line import asking
 from ...served import Served
+from .answer import VARIANT
 from .body import read_body
 from .context import Context
 from .jobs_teach import Teaching
@@ -126,8 +128,8 @@ class Jobs:
     async def ask(self, request: web.Request) -> web.Response:
         """Answer one request of a job; `?overlay=1` returns the picture and puts the JSON into `Aisle-Verdict`.
 
-        Without a station in the path the only one of the job answers. With the header `Aisle-Deadline-Ms` it is
-        answered within that time, counted from here, or refused.
+        Without a station in the path the only one of the job answers. With the header `Aisle-Deadline-Ms` it is answered
+        within that time, counted from here, or refused. `variant` of the answer names what of its network ran.
         """
         asked_ms = request.headers.get("Aisle-Deadline-Ms")
         with within(parse_ms(asked_ms) if asked_ms is not None else 0), asking(request.match_info["job"]):
@@ -145,19 +147,22 @@ class Jobs:
         assert decode is not None    # the app gives its repository one
         asked = codec.request(payload, decode) if light else await pool.run(codec.request, payload, decode)
         decode_ns = time.perf_counter_ns() - at
-        served, verdict = await self._answer(job, name, asked, decode_ns)
+        with noting() as variants:
+            served, verdict = await self._answer(job, name, asked, decode_ns)
         at = time.perf_counter_ns()
         light = (light or not codec.light_bytes) and codec.light(verdict)    # where size says something, both must be small
         told, picture, thumbnail = (drawn(codec, asked, verdict, payload) if light else
                                     await pool.run(drawn, codec, asked, verdict, payload))
         told["timings_ms"] = {"decode": ms(decode_ns), **told["timings_ms"], "encode": ms(time.perf_counter_ns() - at),
                               "total": ms(time.perf_counter_ns() - started)}
-        told |= {"model": served.name, "version": served.version, "id": ident}
+        variant = named(variants)
+        told |= {"model": served.name, "version": served.version, **({"variant": variant} if variant else {}), "id": ident}
         # The clock of the wall is a label for people; nothing is ordered by it.
         moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         if codec.remembers:
             self.history.add(f"{job}/{name}", Entry({**told, "at": moment}, thumbnail))
-        return reply(told, picture, {"X-Request-Id": ident, "Server-Timing": server_timing(told["timings_ms"])})
+        return reply(told, picture, {"X-Request-Id": ident, "Server-Timing": server_timing(told["timings_ms"]),
+                                     **({VARIANT: variant} if variant else {})})
 
     async def _answer(self, job: str, name: str, asked: Any, decode_ns: int) -> tuple[Served, Any]:
         """Ask the version that serves now; one that is just being replaced hands over to the next."""

@@ -119,14 +119,14 @@ class Oip:
         results = await served.infer(
             asked.tensors, asked.names, timeout_us=nearer(asked.timeout_us), priority=asked.priority, sequence=asked.sequence,
             nbytes=len(body), trace=times, started_ns=started)
-        asked.way = times.get("way", "")
+        asked.way = times["way"]
         if weight(results, asked.wishes) > INLINE_BYTES:
             head, blocks = await self.context.pool.run(encode, results, asked, face)
         else:
             head, blocks = encode(results, asked, face)
         if traced:
             self.trace.write(name, served.version, asked.ident, started, times)
-        answer = plain_answer(head, blocks, TIMING % timing([times[stage] for stage in STAGES], started))
+        answer = plain_answer(head, blocks, TIMING % timing([times[stage] for stage in STAGES], started), asked.way)
         # Only an exact wish: some clients send a browser-like default with every request, and packing tensors is slow.
         accepted = headers.get("accept-encoding")
         if accepted in ("gzip", "deflate") and self.compresses:
@@ -150,13 +150,14 @@ class Oip:
             made, spent = served.run_now(plan.fill(body), plan.read, plan.rows, started)
             return plan.wire(made, spent, started)
         asked = read_request(body, length, face, self.regions)
-        times: dict[str, int] = {}
+        times: dict[str, Any] = {}
         results = served.infer_now(asked.tensors, asked.names, started, times)
+        asked.way = times["way"]
         head, blocks = encode(results, asked, face)
         if text is not None:
             rows = served.check(asked.tensors, asked.names)
             remember(face.plans, text, plan_of(asked, text, len(body), rows, head, blocks))
-        return plain_answer(head, blocks, TIMING % timing([times[stage] for stage in STAGES], started)).wire()
+        return plain_answer(head, blocks, TIMING % timing([times[stage] for stage in STAGES], started), asked.way).wire()
 
     # ---- health and metadata
 

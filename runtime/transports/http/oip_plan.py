@@ -69,7 +69,7 @@ def plan_of(asked: InferRequest, text: bytes, size: int, rows: int, head: bytes,
         at += array.nbytes
     if at != size or not all(block.nbytes for block in blocks):
         return None
-    answer = plain_answer(head, blocks, "\0")
+    answer = plain_answer(head, blocks, "\0", asked.way)
     front = b"".join((answer.head(), head)).replace(b"%", b"%%").replace(b"\0", TIMING.encode())
     return Plan(spans, [wish.name for wish in asked.wishes], rows, size, front)
 

@@ -34,7 +34,7 @@ class InferRequest:
     timeout_us: int = 0
     priority: int = 0
     sequence: tuple[Any, bool, bool] | None = None
-    way: str = ""                # which variant answered, once one has and where there are several
+    way: str = ""                # which variant answered, once one has
 
 
 def json_length(header: str | None, size: int, limit: int) -> int:

@@ -14,7 +14,7 @@ import orjson
 
 from ...errors import Invalid
 from ...tensors import as_objects, pack_bytes
-from .answer import BINARY, JSON, Answer
+from .answer import BINARY, JSON, VARIANT, Answer
 from .oip_request import LENGTH_HEADER, InferRequest
 from .oip_wishes import Face, Wish
 
@@ -32,8 +32,11 @@ def timing(times: Sequence[int], started: int) -> tuple[float, ...]:
     return queue / 1e6, fill / 1e6, run / 1e6, read / 1e6, (time.perf_counter_ns() - started) / 1e6
 
 
-def plain_answer(head: bytes, blocks: Sequence[Any], spent: str) -> Answer:
-    """The pieces of a response that are not empty, with the headers of OIP-39 and `spent` as its Server-Timing."""
+def plain_answer(head: bytes, blocks: Sequence[Any], spent: str, way: str = "") -> Answer:
+    """The pieces of a response that are not empty, with the headers of OIP-39.
+
+    `spent` is told as Server-Timing, the variant that answered (`way`; "" where no network ran) as Aisle-Variant.
+    """
     pieces: list[bytes | memoryview] = [head]
     for block in blocks:
         if type(block) is bytes:
@@ -41,9 +44,10 @@ def plain_answer(head: bytes, blocks: Sequence[Any], spent: str) -> Answer:
                 pieces.append(block)
         elif block.nbytes:
             pieces.append(block.data.cast("B"))
+    said = (("Server-Timing", spent), (VARIANT, way)) if way else (("Server-Timing", spent),)
     if len(pieces) == 1:
-        return Answer(200, JSON, pieces, (("Server-Timing", spent),))
-    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))), ("Server-Timing", spent)))
+        return Answer(200, JSON, pieces, said)
+    return Answer(200, BINARY, pieces, ((LENGTH_HEADER, str(len(head))), *said))
 
 
 def encode(results: Mapping[str, Any], request: InferRequest, face: Face) -> tuple[bytes, list[Any]]:
@@ -72,7 +76,7 @@ def encode(results: Mapping[str, Any], request: InferRequest, face: Face) -> tup
             finite = finite and (value.dtype.kind != "f" or bool(np.isfinite(plain).all()))
         outputs.append(item)
     document: dict[str, Any] = {"model_name": face.model, "model_version": face.version, "outputs": outputs}
-    if request.way:
+    if request.way and face.several:
         document["parameters"] = {"aisle_variant": request.way}
     if request.ident:
         document = {"id": request.ident, **document}

@@ -33,6 +33,7 @@ class Face:
     def __init__(self, served: Served) -> None:
         self.model = served.name
         self.version = served.version
+        self.several = served.ladder is not None  # the answer's JSON names its variant where there is a choice
         self.batched = bool(served.max_batch)
         # No reference to `served` itself: it must be able to go when its model is unloaded.
         self.inputs = {s.name: WIRE_NAMES[s.dtype] for s in served.inputs}

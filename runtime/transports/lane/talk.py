@@ -168,7 +168,9 @@ class Talk:
         _, timeout_us, priority = VARYING.unpack_from(data, 4)
         if plan.steady and not timeout_us and served.ready_now:
             told: bytes = served.infer_now(plan.inputs, plan.names, started, take=plan.take, lend=plan.lends)
-            return pack_answer(number, OK, told, count=len(plan.places), ns=time.perf_counter_ns() - started)
+            way = served.way_now.encode()
+            return pack_answer(number, OK, told + way, count=len(plan.places), extra=len(way),
+                               ns=time.perf_counter_ns() - started)
         self.busy.add(plan.slot)
         task = asyncio.get_running_loop().create_task(self._later(plan, served, number, timeout_us, priority, started))
         self.tasks.add(task)
@@ -188,9 +190,12 @@ class Talk:
         try:
             much = plan.loose and plan.nbytes > INLINE_BYTES
             tensors = await self.host.pool.run(plan.tensors) if much else plan.tensors()
+            traced: dict[str, Any] = {}
             told = await served.infer(tensors, plan.names, timeout_us=timeout_us, priority=priority, nbytes=plan.nbytes,
-                                      started_ns=started, take=take, lend=plan.lends)
-            answer = pack_answer(number, OK, told, count=len(plan.names), ns=time.perf_counter_ns() - started)
+                                      started_ns=started, take=take, lend=plan.lends, trace=traced)
+            way = traced["way"].encode()
+            answer = pack_answer(number, OK, told + way, count=len(plan.names), extra=len(way),
+                                 ns=time.perf_counter_ns() - started)
         except asyncio.CancelledError as error:     # the client is gone: nobody else cancels
             forget_frames(error)
             return

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from aisle.models.make import onnx_models
 from aisle.runtime import lane_wire as wire
-from aisle.runtime.client import Client
+from aisle.runtime.client import Client, Results
 from aisle.runtime.client.lane import read_answer
 from aisle.runtime.config import ConfigError, LaneConfig
 from aisle.runtime.errors import AisleError, Busy, Failed, Invalid, NotFound, TooLarge
@@ -59,8 +59,9 @@ def http(lane_server):
         yield client
 
 
-def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    assert one.keys() == other.keys()
+def same(one: Results, other: Results, kind: str = " fp32") -> None:
+    assert one.keys() == other.keys() and one.variant == other.variant
+    assert one.variant.endswith(kind) if kind else one.variant == ""
     for name in one:
         assert (one[name].dtype, one[name].shape) == (other[name].dtype, other[name].shape)
         if one[name].dtype.hasobject:
@@ -131,7 +132,7 @@ def test_the_inspection_job_says_over_the_lane_what_it_says_over_http(lane, lane
 def test_the_job_of_routes_says_over_the_lane_what_it_says_over_http(lane, http):
     pairs = {"NODES": np.array([[0, 3], [0, 15], [7, 7]], np.int32)}
     for _ in range(3):
-        same(lane.infer("town", pairs), http.infer("town", pairs))
+        same(lane.infer("town", pairs), http.infer("town", pairs), kind="")
     assert lane.infer("town", pairs, ["COST_MS"])["COST_MS"].shape == (3,)
 
 

@@ -58,6 +58,7 @@ def ask(bundle: Bundle) -> Iterator:
             request = urllib.request.Request(f"http://127.0.0.1:{app.port}{path}", body, headers or {})
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:
+                    assert answer.headers["Aisle-Variant"] == "onnx fp32", "of every answer of a network, also as tensors"
                     return answer.status, json.load(answer)
             except urllib.error.HTTPError as error:
                 return error.code, json.load(error)
@@ -77,7 +78,7 @@ def test_a_picture_gets_its_class(ask, kind: str) -> None:
     assert status == 200 and told["classes"][0]["label"] == kind and len(told["classes"]) == 5
     scores = [c["score"] for c in told["classes"]]
     assert scores == sorted(scores, reverse=True)
-    assert {"decode", "model", "total"} <= told["timings_ms"].keys()
+    assert {"decode", "model", "total"} <= told["timings_ms"].keys() and told["variant"] == "onnx fp32"
 
 
 def test_the_only_classifier_needs_no_name_and_says_as_many_as_asked(ask) -> None:

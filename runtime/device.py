@@ -16,6 +16,7 @@ from ..edge_devices.profile import DeviceProfile, load_profile
 from ..models.bundle import Bundle, BundleError
 from .backends import onnx_engine
 from .backends.dtypes import MEMORY
+from .choice import choose
 from .config import Config
 from .discover import chosen, discover, read
 from .ways import Way, ways
@@ -95,7 +96,8 @@ def model_mb(bundle: Bundle, device: DeviceProfile, every: bool) -> float:
     found = ways(bundle, device)
     if not found:
         return file_mb(bundle, bundle.sha256)
-    return sum(way_mb(bundle, way) for way in (found if every else found[:1])) * bundle.queue.instances
+    opened = found if every else choose(found, bundle, device).ways[:1]
+    return sum(way_mb(bundle, way) for way in opened) * bundle.queue.instances
 
 
 def way_mb(bundle: Bundle, way: Way) -> float:

@@ -25,9 +25,7 @@ class Step:
     @property
     def agreement(self) -> float:
         """The share of verdicts that are FP32's; what was not measured counts as exact in FP32 and as nothing else."""
-        if self.way.measured is not None and self.way.measured.agreement is not None:
-            return self.way.measured.agreement
-        return 1.0 if self.way.precision == "fp32" else 0.0
+        return self.way.agreement or 0.0
 
     def cost_ns(self, rows: int) -> int:
         """What a run of so many rows costs, learnt here, else as the bundle's table has it."""

@@ -16,6 +16,7 @@ from ..edge_devices.profile import DeviceProfile
 from ..models.bundle import Bundle, BundleError, verify
 from .backends import FreeSession, Session, make_backend
 from .backends.tensors import zero
+from .choice import choose
 from .engines.cache import Held
 from .engines.cycle import Cycle
 from .engines.wish import Wish, without_engines
@@ -44,6 +45,7 @@ class Opened:
     bundle: Bundle
     rungs: tuple[Rung, ...] = ()     # the device's preferred way first; more only where variants are asked for
     notes: tuple[str, ...] = ()      # what was preferred and could not be had, and why
+    why: str = ""                    # the preferred way is preferred, where there is a choice
     job: str | None = None
     workload: ModuleType | None = None
     asset: Any = None
@@ -108,8 +110,10 @@ def open_bundle(bundle: Bundle, device: DeviceProfile, state: Path | None = None
 
 
 def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
-    """Open the most preferred way that opens, or every way; each that does not is said, in the log and in `notes`."""
-    found, passed_over = usable(bundle, device)
+    """Open the first way of the choice that opens, or every way; each that does not is said, in the log and in `notes`."""
+    kept, passed_over = usable(bundle, device)
+    choice = choose(kept, bundle, device)
+    found = choice.ways
     notes = [f"{backend} is preferred by device '{device.name}' and is not used: {why}" for backend, why in passed_over.items()
              if backend in device.backends]
     rungs: list[Rung] = []
@@ -134,7 +138,11 @@ def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
             f"bundle '{bundle.name}' version {bundle.version} opens in no way: {'; '.join(notes)}")
     for note in notes:
         log.warning("model '%s' version %s: %s", bundle.name, bundle.version, note)
-    return Opened(described, tuple(rungs), tuple(notes))
+    if len(found) == 1:
+        return Opened(described, tuple(rungs), tuple(notes))
+    why = choice.why if rungs[0].way is found[0] else f"{found[0].name}, which was to, does not open"
+    log.info("model '%s' version %s: %s answers: %s", bundle.name, bundle.version, rungs[0].way.name, why)
+    return Opened(described, tuple(rungs), tuple(notes), why)
 
 
 def open_engine(device: DeviceProfile, every: bool, wish: Wish, held: Held) -> Opened:

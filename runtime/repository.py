@@ -318,7 +318,7 @@ class Repository:
         return Served(bundle, backend=opened.backend, precision=opened.precision,
                       batcher=None if opened.job else batcher, engine=engine, stats=stats, job=opened.job,
                       workload=opened.workload, decode=self.decode, owned=tuple(owned), cycle=opened.cycle,
-                      refused=opened.refused, ladder=ladder, notes=opened.notes)
+                      refused=opened.refused, ladder=ladder, notes=opened.notes, why=opened.why)
 
     def _retire(self, model: Model, keep: tuple[str, ...]) -> None:
         for version in [v for v in model.versions if v not in keep]:

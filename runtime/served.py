@@ -44,12 +44,13 @@ class Served:
                  stats: Stats, job: str | None = None, workload: ModuleType | None = None,
                  decode: Callable[..., np.ndarray] | None = None, owned: Sequence[Batcher] = (),
                  cycle: Cycle | None = None, refused: str = "", ladder: Ladder | None = None,
-                 notes: Sequence[str] = ()) -> None:
+                 notes: Sequence[str] = (), why: str = "") -> None:
         self.bundle = bundle
         self.cycle = cycle                           # the engine that it runs on or should
         self.refused = refused                       # why it can have none
         self.ladder = ladder                         # its variants, where several are open
         self.notes = tuple(notes)                    # what was preferred and could not be had, and why
+        self.why = why                               # the variant that answers by itself does, where there is a choice
         self.successor: Served | None = None         # what was switched in for it
         self._at_work = 0                            # requests of a job between its beginning and its verdict
         self.owned = owned

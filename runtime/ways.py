@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..edge_devices.profile import DeviceProfile
@@ -23,6 +24,13 @@ class Way:
         """As answers and metrics call it: "onnx int8"."""
         return f"{self.backend} {self.precision}"
 
+    @property
+    def agreement(self) -> float | None:
+        """The share of verdicts that are FP32's: as measured, 1.0 for FP32 itself, None where nobody measured it."""
+        if self.measured is not None and self.measured.agreement is not None:
+            return self.measured.agreement
+        return 1.0 if self.precision == "fp32" else None
+
 
 def file_for(bundle: Bundle, backend: str, precision: str) -> tuple[str, str] | None:
     """The key of the file by which `backend` runs the bundle in `precision`; None where there is none."""
@@ -43,8 +51,17 @@ def ways(bundle: Bundle, device: DeviceProfile) -> list[Way]:
         for precision in precisions:
             file = file_for(bundle, backend, precision)
             if file is not None:
-                found.append(Way(backend, precision, file, measured.get((backend, precision))))
+                found.append(Way(backend, precision, file, row_of(measured, backend, precision, file)))
     return found
+
+
+def row_of(table: Mapping[tuple[str, str], Variant], backend: str, precision: str, file: tuple[str, str]) -> Variant | None:
+    """What was measured of a way. How well a file agrees with FP32 holds for every backend that runs it as it is."""
+    row, judged = table.get((backend, precision)), table.get(file)
+    if judged is None or judged is row or file[1] != precision or judged.agreement is None:
+        return row
+    row = row or Variant(backend, precision)
+    return row if row.agreement is not None else replace(row, agreement=judged.agreement)
 
 
 def usable(bundle: Bundle, device: DeviceProfile) -> tuple[list[Way], dict[str, str]]:

@@ -110,6 +110,7 @@ def engines() -> str:
 def runs(models: Path, device: Any) -> dict[str, str]:
     """How each model of a folder would run on the device."""
     from ...models.bundle import BundleError
+    from ..choice import choose
     from ..device import bundles_in
     from ..ways import usable
     told = {}
@@ -118,7 +119,9 @@ def runs(models: Path, device: Any) -> dict[str, str]:
             told[bundle.name] = "without a network, by kernels"
             continue
         try:
-            told[bundle.name] = "as " + ", else ".join(way.name for way in usable(bundle, device)[0])
+            choice = choose(usable(bundle, device)[0], bundle, device)
+            told[bundle.name] = "as " + ", else ".join(way.name for way in choice.ways) + (
+                f"; {choice.ways[0].name} comes first: {choice.why}" if len(choice.ways) > 1 else "")
         except BundleError as error:
             told[bundle.name] = f"not: {error}"
     return told

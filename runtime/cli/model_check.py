@@ -37,10 +37,13 @@ def run(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> dict[str, Any]:
     """Measure every way in a process of its own."""
     from ...models.bundle import verify
+    from ...models.bundle_file import write_bundle_toml
+    from ..choice import choose
     from ..config import Config, DeviceConfig
     from ..device import choose_device
     from ..quantizing import find_bundle
     from ..variant_check import check as measure_all
+    from ..ways import usable
     from .teach import Bar
     if min(args.batch) < 1 or not 0 < args.seconds <= 600:
         raise ValueError(f"expected --batch of 1 or more and --seconds above 0 up to 600, got {args.batch} and "
@@ -52,24 +55,28 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     device, _ = choose_device(replace(Config(), device=DeviceConfig(profile=args.device)))
     with Bar() as bar:
         rows, missing = measure_all(bundle, device, args.batch, args.seconds, None if args.json else bar.show)
+    known = measured(bundle, rows)
     if args.keep:
-        keep(bundle, rows)
-    return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing}
+        write_bundle_toml(known, known.root)
+    works = {row["way"] for row in rows if not row["error"]}
+    found = [way for way in usable(known, device)[0] if way.name in works]
+    choice = choose(found, known, device) if found else None
+    return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing,
+            "kept": args.keep, "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
 
 
-def keep(bundle: Any, rows: list[dict[str, Any]]) -> None:
-    """Write what was measured with one row into the bundle's table of variants."""
-    from ...edge_devices.probe import probe
+def measured(bundle: Any, rows: list[dict[str, Any]]) -> Any:
+    """The bundle with what was measured with one row in its table of variants."""
     from ...models.bundle import Variant
-    from ...models.bundle_file import write_bundle_toml
+    from ..choice import this_machine
     table = {(v.backend, v.precision): v for v in bundle.variants}
     for row in rows:
         backend, precision = row["way"].split(" ", 1)
         if row["batch"] == 1 and not row["error"]:
             table[backend, precision] = replace(
-                table.get((backend, precision), Variant(backend, precision)), on=probe().model, p50_ms=round(row["p50_ms"], 4),
+                table.get((backend, precision), Variant(backend, precision)), on=this_machine(), p50_ms=round(row["p50_ms"], 4),
                 p99_ms=round(row["p99_ms"], 4), memory_mb=round(max(0.0, row["memory_mb"]), 1))
-    write_bundle_toml(replace(bundle, variants=tuple(table.values())), bundle.root)
+    return replace(bundle, variants=tuple(table.values()))
 
 
 def plain(told: dict[str, Any]) -> str:
@@ -87,4 +94,7 @@ def plain(told: dict[str, Any]) -> str:
         lines.append(f"{row['way']:<16} {row['batch']:>5} {speed} {row['memory_mb']:>7.1f} {error:>8} {agrees:>7}  "
                      f"{row['canary']}")
     lines += [f"{backend} is not used: {why}" for backend, why in told["missing"].items()]
+    if told["choice"] and len(told["rows"]) > 1:
+        when = "A server answers by" if told["kept"] else "With --keep a server would answer by"
+        lines.append(f"{when} {told['choice']['variant']}: {told['choice']['why']}")
     return "\n".join(lines)

@@ -18,6 +18,8 @@ def serving(served: Served) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": served.name, "version": served.version, "platform": served.platform, "precision": served.precision,
         "pending": served.stats.pending, "overhead_us": served.stats.overhead_ns / 1e3}
+    if served.why:
+        told["chosen"] = {"variant": f"{served.backend} {served.precision}", "why": served.why}
     if served.ladder is not None:
         told["variants"] = served.ladder.table()
     says = getattr(served.workload, "notes", None)

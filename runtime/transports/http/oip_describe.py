@@ -26,9 +26,12 @@ def metadata(served: Served, versions: Sequence[str]) -> dict[str, Any]:
                 for s in specs if s.name not in served.controls]
 
     engine = served.engine_state(time.monotonic())
+    told: dict[str, Any] = {"engine": engine} if engine else {}
+    if served.why:
+        told |= {"aisle_variant": f"{served.backend} {served.precision}", "aisle_variant_why": served.why}
     return {"name": served.name, "versions": list(versions), "platform": served.platform,
             "inputs": tensors(served.inputs), "outputs": tensors(served.outputs),
-            **({"parameters": {"engine": engine}} if engine else {})}
+            **({"parameters": told} if told else {})}
 
 
 def type_name(dtype: str) -> str:

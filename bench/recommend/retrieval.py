@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels import packed
-from ...models.shop.ranking import ByVectors, Vectors, whole_numbers
-from ...models.shop.rules import Allowed
+from ...kernels import exact, packed
+from ...models.shop.ranking import Vectors, whole_numbers
 from ..kernels.peers import ENVIRONMENT, faiss_us, one_thread
 from ..kernels.timing import interleaved
 from ..report import Options, Row
 from .made import DEPTH, vectors
 
-K, CANDIDATES, QUERIES, MANY = 10, 40, 64, 16
+K, QUERIES, MANY = 10, 64, 16
 TURN_US = 2000
 SIZES = {"100k": 100_000, "1M": 1_000_000}
 GOALS = {"100k": "p50 <= 0.15 ms and >= 5x faiss flat, recall 1.0 after rescoring", "1M": ">= 5x faiss flat"}
@@ -72,18 +71,16 @@ def faiss_index(floats: np.ndarray) -> tuple[Any, str]:
 
 
 class Settled:
-    """Top CANDIDATES in int8, then the best K of them in float32: what one query costs without Python's part of the rules."""
+    """The exact best K of a table: what one query costs."""
 
     def __init__(self, view: Any, blocked: np.ndarray | None = None) -> None:
         self.view, self.blocked = view, blocked
-        self.out = np.empty((1, CANDIDATES), np.int32), np.empty((1, CANDIDATES), np.float32)
+        self.out = np.empty(K, np.int32), np.empty(K, np.float32)
 
     def __call__(self, query: np.ndarray) -> np.ndarray:
-        codes, gain = whole_numbers(query)
-        packed(codes, self.view.codes, out=self.out, blocked=self.blocked, scale=self.view.scale, gain=gain)
-        rows = self.out[0][0]
-        found: np.ndarray = rows[np.argsort(-(self.view.floats[rows] @ query[0]), kind="stable")[:K]]
-        return found
+        exact(query[0], self.view.codes, self.view.floats, out=self.out, blocked=self.blocked, scale=self.view.scale,
+              error=self.view.error, length=self.view.length)
+        return self.out[0]
 
 
 def in_turn(queries: np.ndarray, ask: Callable[[np.ndarray], object]) -> Callable[[], object]:
@@ -123,12 +120,9 @@ def best_of(floats: np.ndarray, query: np.ndarray) -> np.ndarray:
 def single(name: str, view: Any, queries: np.ndarray, index: Any, about: str, seconds: float) -> Iterator[Row]:
     """One query: against faiss and NumPy, with the recall of the rescored list and of the proven one."""
     settled = Settled(view)
-    exact = [best_of(view.floats, query) for query in queries[:, None]]
+    wanted = [best_of(view.floats, query) for query in queries[:, None]]
     hits = statistics.mean(len(set(settled(query[None]).tolist()) & set(want.tolist())) / K
-                           for query, want in zip(queries, exact, strict=True))
-    free = Allowed.of(np.ones(len(view.floats), bool))
-    proven = lambda query: ByVectors(view, query[0], free).best(K)  # noqa: E731
-    same = statistics.mean(proven(query[None])[0].tolist() == want.tolist() for query, want in zip(queries, exact, strict=True))
+                           for query, want in zip(queries, wanted, strict=True))
     found = turns({"ours": in_turn(queries, settled)} | (
         {} if index is None else {"faiss": in_turn(queries, lambda query: index.search(query, K))}), seconds)
     ours = statistics.median(found["ours"])
@@ -137,16 +131,13 @@ def single(name: str, view: Any, queries: np.ndarray, index: Any, about: str, se
     met = None if ratio is None else ratio >= 5 and hits == 1 and (name != "100k" or ours <= 150)
     case = f"retrieval/{name}/one query"
     yield Row(case, "p50 of top 10", ours, "us", spread(found["ours"]), "faiss flat, float32", theirs, ratio, GOALS[name], met,
-              f"top {CANDIDATES} in int8, then float32; {about}; faiss reads 4x the bytes")
+              f"found in int8, settled in float32, proven; {about}; faiss reads 4x the bytes")
     yield Row(case, "recall@10 after rescoring", float(hits), "", None, None, None, None, "1.0", hits == 1,
               f"over {len(queries)} queries against NumPy's float32 order; made vectors of a mixture")
-    found = turns({"ours": in_turn(queries, settled), "numpy": in_turn(queries, lambda q: best_of(view.floats, q)),
-                   "proven": in_turn(queries, proven)}, seconds)
+    found = turns({"ours": in_turn(queries, settled), "numpy": in_turn(queries, lambda q: best_of(view.floats, q))}, seconds)
     ours = statistics.median(found["ours"])
     numpy_us = statistics.median(found["numpy"])
     yield Row(case, "p50 of top 10", ours, "us", spread(found["ours"]), "NumPy float32", numpy_us, numpy_us / ours)
-    yield Row(case, "p50 as the server asks", statistics.median(found["proven"]), "us", spread(found["proven"]), None, None,
-              None, None, None, f"with the proof that int8 missed nothing, else looked again; the same list: {same:.0%}")
 
 
 def reading(name: str, view: Any, queries: np.ndarray, seconds: float) -> Iterator[Row]:
@@ -170,8 +161,8 @@ def reading(name: str, view: Any, queries: np.ndarray, seconds: float) -> Iterat
 def masked(name: str, view: Any, queries: np.ndarray, rng: np.random.Generator, seconds: float) -> Iterator[Row]:
     """With half of the items blocked, drawn one by one and in runs of a thousand, against none."""
     n = len(view.floats)
-    half = view.blocked(np.packbits(rng.random(n) < 0.5, bitorder="little"))
-    runs = view.blocked(np.packbits(np.arange(n) // 1000 % 2 == 0, bitorder="little"))
+    half = np.packbits(rng.random(n) < 0.5, bitorder="little")
+    runs = np.packbits(np.arange(n) // 1000 % 2 == 0, bitorder="little")
     found = interleaved({"none": in_turn(queries, Settled(view)), "half": in_turn(queries, Settled(view, half)),
                          "runs": in_turn(queries, Settled(view, runs))}, seconds)
     for kind, label in (("half", "half blocked, drawn"), ("runs", "half blocked, in runs")):

@@ -14,6 +14,7 @@ MAX_DEPTH = 4096
 _topk = Op(__package__, "topk")
 _weighed = Op(__package__, "weighed")
 _packed = Op(__package__, "packed")
+_exact = Op(__package__, "exact")
 
 
 def topk(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.ndarray],
@@ -61,6 +62,55 @@ def packed(queries: np.ndarray, table: np.ndarray, *, out: tuple[np.ndarray, np.
     _listed(queries, table, n, blocked, out, "float32")
     _weights(n, len(queries), out, scale=scale, gain=gain, bias=bias)
     _packed(queries, table, blocked, scale, gain, bias, *out)
+
+
+def exact(query: np.ndarray, table: np.ndarray, floats: np.ndarray, *, out: tuple[np.ndarray, np.ndarray], scale: np.ndarray,
+          error: float, length: float, blocked: np.ndarray | None = None, bias: np.ndarray | None = None,
+          extra_rows: np.ndarray | None = None, extra: np.ndarray | None = None) -> None:
+    """Write the rows and scores of the k rows of `floats` with the greatest inner product with `query`, + bias[row] + extra.
+
+    The same list as of all rows in float32, at the price of reading the int8 form: what that cannot decide for certain is
+    looked at again. `query` float32 (d,), `floats` float32 (n, d); `table` uint8 (ceil(n / 16), (d + 3) // 4, 16, 4) is as
+    `packed` takes it, and with `scale` float32 (16 * ceil(n / 16),) the same rows: none is farther than `error` from its
+    int8 form times its scale, and none of these forms is longer than `length`. `bias` float32 (n,); `extra_rows` int32 (m,)
+    get `extra` float32 (m,) besides, a row that comes twice both; -1 stands for none. `blocked` as in `topk`, `out` (int32
+    (k,), float32 (k,)). Equal scores: the lower row first; where too few remain the row is -1, the score -inf. ValueError
+    says what does not fit.
+    """
+    _check.array(floats, "floats", "float32", ("n", "d"))
+    n, d = floats.shape
+    _check.array(table, "table", "uint8", ((n + 15) // 16, (d + 3) // 4, 16, 4))
+    _check.array(query, "query", "float32", (d,))
+    if d > MAX_DEPTH or n >= 1 << 31:
+        raise ValueError(f"expected at most {(1 << 31) - 1} rows of {MAX_DEPTH} values, got {n} of {d} - at `floats`")
+    _check.array(scale, "scale", "float32", (16 * len(table),))
+    if blocked is not None:
+        _check.array(blocked, "blocked", "uint8", ((n + 7) // 8,))
+    if bias is not None:
+        _check.array(bias, "bias", "float32", (n,))
+    _extras(extra_rows, extra, n)
+    _check.number(error, "error", 0, 1e30)
+    _check.number(length, "length", 0, 1e30)
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise ValueError(f"expected a tuple of two arrays (rows, scores), got {type(out).__name__} - at `out`")
+    _check.array(out[0], "out[0]", "int32", ("k",), writable=True)
+    _check.array(out[1], "out[1]", "float32", out[0].shape, writable=True)
+    given = {"query": query, "table": table, "floats": floats, "scale": scale, "blocked": blocked, "bias": bias,
+             "extra_rows": extra_rows, "extra": extra}
+    _check.apart(out[0], "out[0]", scores=out[1], **given)
+    _check.apart(out[1], "out[1]", **given)
+    _exact(query, table, floats, scale, blocked, bias, extra_rows, extra, error, length, *out)
+
+
+def _extras(rows: np.ndarray | None, extra: np.ndarray | None, n: int) -> None:
+    """ValueError unless both are there, or none, and the rows are rows."""
+    if rows is None and extra is None:
+        return
+    _check.array(rows, "extra_rows", "int32", (None,))
+    assert rows is not None
+    _check.array(extra, "extra", "float32", rows.shape)
+    if len(rows) and not -1 <= int(rows.min()) <= int(rows.max()) < n:
+        raise ValueError(f"expected rows from 0 to {n - 1} or -1, got {rows.min()} to {rows.max()} - at `extra_rows`")
 
 
 def _weights(n: int, q: int, out: tuple[np.ndarray, np.ndarray], **given: np.ndarray | None) -> None:
@@ -130,8 +180,15 @@ def cases(rng: np.random.Generator) -> Iterator[dict]:
             yield {"function": "packed", **made, **parts, "table": beside}
         real = rng.integers(-9, 10, (q + n, d)).astype(np.float32)
         yield {"function": "weighed", **made, **parts, "queries": real[:q], "table": real[q:]}
+        rows = np.pad(codes[q:].astype(np.int16), ((0, -n % 16), (0, -d % 4))) + 128
+        some = rng.integers(-1, n, n // 4, dtype=np.int32)
+        yield {"function": "exact", "query": rng.standard_normal(d, np.float32), "floats": codes[q:].astype(np.float32),
+               "table": rows.astype(np.uint8).reshape(-1, 16, rows.shape[1] // 4, 4).transpose(0, 2, 1, 3).copy(),
+               "scale": np.ones(len(rows), np.float32), "error": 0.0, "length": float(np.linalg.norm(codes[q:], axis=1).max()),
+               "bias": parts["bias"], "blocked": made["blocked"], "extra_rows": some,
+               "extra": rng.random(len(some), np.float32) * 99, "out": (np.empty(k, np.int32), np.empty(k, np.float32))}
     yield case(np.full((2, 64), -128, np.int8), np.full((50, 64), -128, np.int8), 10, 0.3)
     yield case(np.full((1, MAX_DEPTH), -128, np.int8), rng.integers(-128, 128, (40, MAX_DEPTH), dtype=np.int8), 5)
 
 
-__all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "packed", "topk", "weighed"]
+__all__ = ["MAX_DEPTH", "TOLERANCE", "cases", "exact", "packed", "topk", "weighed"]

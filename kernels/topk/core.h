@@ -2,6 +2,8 @@
 // that are go into a heap that lies in the caller's arrays, worst at the root.
 #pragma once
 #include "cpu.h"
+#include <algorithm>
+#include <functional>
 // gcc 12 says these of its own AVX-512 header.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -44,6 +46,42 @@ template <class S> static void sort_best(const Best<S>* best) {
         best->scores[size] = best->scores[0], best->ids[size] = best->ids[0];
         sift(best, size, score, id);
     }
+}
+
+static inline float worst_of(const Best<float>* best) { return best->scores[0]; }
+
+// Many of the best: no heap, but a list that is cut to the best `many` whenever its room is full. A row is one whole number,
+// the greater the better: its score's bits, in an order that whole numbers have too, above the complement of its id.
+struct Pool {
+    uint64_t* keys;
+    int size, many, room;
+    float worst;
+};
+static inline uint64_t key_of(float score, int32_t id) {
+    score += 0.f;    // -0 is 0
+    uint32_t bits;
+    memcpy(&bits, &score, 4);
+    bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000u;
+    return (uint64_t)bits << 32 | (uint32_t)~id;
+}
+static inline int32_t id_of(uint64_t key) { return (int32_t) ~(uint32_t)key; }
+static inline float score_of_key(uint64_t key) {
+    uint32_t bits = (uint32_t)(key >> 32);
+    bits ^= bits >> 31 ? 0x80000000u : 0xFFFFFFFFu;
+    float score;
+    memcpy(&score, &bits, 4);
+    return score;
+}
+static inline float worst_of(const Pool* pool) { return pool->worst; }
+static void cut(Pool* pool) {
+    if (pool->size < pool->many) return;
+    std::nth_element(pool->keys, pool->keys + pool->many - 1, pool->keys + pool->size, std::greater<uint64_t>());
+    pool->size = pool->many, pool->worst = score_of_key(pool->keys[pool->many - 1]);
+}
+static inline void offer(Pool* pool, long row, float score, const uint8_t* blocked) {
+    if (!(score > pool->worst) || (blocked && blocked[row >> 3] >> (row & 7) & 1)) return;
+    pool->keys[pool->size++] = key_of(score, (int32_t)row);
+    if (pool->size == pool->room) cut(pool);
 }
 
 // A sum as a score; product by product, so that every instruction set rounds alike. Null counts as 1 and as 0.
@@ -100,6 +138,14 @@ static inline void scan(const Floats* t, long first, long last, int d, const flo
     }
 }
 
+static inline void scan_pool(const Table* t, long last, int d, const int8_t* query, const float* gain, Pool* pool, int level) {
+#if AISLE_X86
+    if (level >= 4) return rows_vnni::scan_packed(t, 0, last, d, query, 1, gain, pool);
+    if (level >= 2) return rows_avx2::scan_packed(t, 0, last, d, query, 1, gain, pool);
+#endif
+    rows_base::scan_packed(t, 0, last, d, query, 1, gain, pool);
+}
+
 // `lowest` fills the heap at first: whatever is above it replaces it.
 template <class T, class Q, class S>
 static void best_rows(const Q* queries, const T* table, const float* gains, long n, int q, int d, int k, S lowest, int level, int32_t* ids,
@@ -141,3 +187,5 @@ static inline void best_float(const float* queries, const float* rows, const uin
     const Floats table = {rows, blocked, scale, bias};
     best_rows(queries, &table, gains, n, q, d, k, -__builtin_inff(), level, ids, scores);
 }
+
+#include "exact.h"

@@ -1,8 +1,21 @@
-"""The quick version of `topk`, `weighed` and `packed`: scores of many rows at once, a heap for the few that count; VNNI where it is."""
+"""The quick version of `topk`, `weighed`, `packed` and `exact`: scores of many rows at once, a heap for the few that count; VNNI where it is."""
 
 from libc.stdint cimport int8_t, int32_t, uint8_t
 
 cdef extern from "core.h" nogil:
+    ctypedef struct Exact:
+        const float* query
+        const uint8_t* packed
+        const float* scale
+        const float* floats
+        const uint8_t* blocked
+        const float* bias
+        const int32_t* extra_rows
+        const float* extra
+        long extras, n
+        int d, k, level
+        double error, length
+    void best_exact(const Exact*, int32_t*, float*) except +
     int aisle_level()
     void best_int8(const int8_t*, const int8_t*, const uint8_t*, long, int, int, int, int, int32_t*, int32_t*)
     void best_int8(const int8_t*, const int8_t*, const uint8_t*, const float*, const float*, const float*, long, int, int, int,
@@ -91,6 +104,33 @@ def packed(const int8_t[:, ::1] queries not None, const uint8_t[:, :, :, ::1] ta
         raise ValueError(REFUSED)
     with nogil:
         best_packed(&queries[0, 0], &table[0, 0, 0, 0], marks, scales, gains, biases, n, q, d, k, chosen, &ids[0, 0], &scores[0, 0])
+
+
+def exact(const float[::1] query not None, const uint8_t[:, :, :, ::1] table not None, const float[:, ::1] floats not None,
+          scale not None, blocked, bias, extra_rows, extra, double error, double length, int32_t[::1] ids not None,
+          float[::1] scores not None, int use=-1):
+    """See the package; arguments are checked there. `use` as in `topk`."""
+    cdef Py_ssize_t n = floats.shape[0], d = floats.shape[1], i
+    cdef const int32_t[::1] rows
+    cdef Exact asked
+    if table.shape[0] != (n + 15) // 16 or table.shape[1] != (d + 3) // 4 or table.shape[2] != 16 or table.shape[3] != 4 or \
+            not _fits(n, d, 1, query.shape[0], 1, ids.shape[0], 1, scores.shape[0]):
+        raise ValueError(REFUSED)
+    asked.query, asked.packed, asked.floats = &query[0], &table[0, 0, 0, 0], &floats[0, 0]
+    asked.scale, asked.blocked, asked.bias = _numbers(scale, table.shape[0] * 16), _marks(blocked, n), _numbers(bias, n)
+    asked.extras = 0
+    asked.extra_rows = NULL
+    asked.extra = NULL
+    if extra_rows is not None and len(extra_rows):
+        rows = extra_rows
+        for i in range(rows.shape[0]):
+            if not -1 <= rows[i] < n:
+                raise ValueError(REFUSED)
+        asked.extras, asked.extra_rows, asked.extra = rows.shape[0], &rows[0], _numbers(extra, rows.shape[0])
+    asked.n, asked.d, asked.k, asked.level = n, <int>d, <int>ids.shape[0], LEVEL if use < 0 or use > LEVEL else use
+    asked.error, asked.length = error, length
+    with nogil:
+        best_exact(&asked, &ids[0], &scores[0])
 
 
 cdef _whole(const int8_t[:, ::1] queries, const int8_t[:, ::1] table, const uint8_t* blocked, int32_t[:, ::1] ids,

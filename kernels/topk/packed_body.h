@@ -1,7 +1,7 @@
-// A run of packed rows, whole blocks of 16, against queries; included in the namespace of each instruction set. There,
-// sums_packed() gives the sums of STEP rows of a block with one query.
+// A run of packed rows, whole blocks of 16, against queries; included in the namespace of each instruction set, once for each
+// kind of list (LIST). There, sums_packed() gives the sums of STEP rows of a block with one query.
 static void scan_packed(const Table* t, long first, long last, int d, const int8_t* queries, int count, const float* gains,
-                        const Best<float>* best) {
+                        LIST* best) {
     Packed q;
     float scores[16];
     const int units = (d + 3) / 4;
@@ -23,7 +23,7 @@ static void scan_packed(const Table* t, long first, long last, int d, const int8
                 even = _mm512_dpbusd_epi32(even, _mm512_loadu_si512(block + u * 64), codes[u]);
                 odd = _mm512_dpbusd_epi32(odd, _mm512_loadu_si512(block + u * 64 + 64), codes[u + 1]);
             }
-            uint32_t above = finish(t, row, _mm512_add_epi32(even, odd), gain, best->scores[0], scores);
+            uint32_t above = finish(t, row, _mm512_add_epi32(even, odd), gain, worst_of(best), scores);
             for (; __builtin_expect(above != 0, 0); above &= above - 1) {
                 const int lane = __builtin_ctz(above);
                 offer(best, row + lane, scores[lane], t->blocked);
@@ -39,7 +39,7 @@ static void scan_packed(const Table* t, long first, long last, int d, const int8
             for (int i = 0; i < GROUP && at + i < count; i++)
                 for (int half = 0; half < 2; half++) {
                     const long here = row + half * STEP;
-                    uint32_t above = finish(t, here, sums[i][half], gains ? gains[at + i] : 1.f, best[at + i].scores[0], scores);
+                    uint32_t above = finish(t, here, sums[i][half], gains ? gains[at + i] : 1.f, worst_of(&best[at + i]), scores);
                     for (; __builtin_expect(above != 0, 0); above &= above - 1) {
                         const int lane = __builtin_ctz(above);
                         offer(&best[at + i], here + lane, scores[lane], t->blocked);
@@ -52,7 +52,7 @@ static void scan_packed(const Table* t, long first, long last, int d, const int8
         if (t->blocked && all_blocked<STEP>(t->blocked, row)) continue;
         const int8_t* block = t->rows + (row & ~15L) * units * 4;
         for (int i = 0; i < count; i++) {
-            uint32_t above = finish(t, row, sums_packed(block, (int)(row & 15), &q, i, units), gains ? gains[i] : 1.f, best[i].scores[0], scores);
+            uint32_t above = finish(t, row, sums_packed(block, (int)(row & 15), &q, i, units), gains ? gains[i] : 1.f, worst_of(&best[i]), scores);
             for (; __builtin_expect(above != 0, 0); above &= above - 1) {
                 const int lane = __builtin_ctz(above);
                 offer(&best[i], row + lane, scores[lane], t->blocked);
@@ -60,3 +60,4 @@ static void scan_packed(const Table* t, long first, long last, int d, const int8
         }
     }
 }
+#undef LIST

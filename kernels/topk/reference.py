@@ -37,3 +37,13 @@ def packed(queries: np.ndarray, table: np.ndarray, blocked: np.ndarray | None, s
     blocks, units = table.shape[:2]
     rows = (table.transpose(0, 2, 1, 3).reshape(blocks * 16, units * 4).astype(np.int16) - 128).astype(np.int8)
     weighed(queries, np.ascontiguousarray(rows[:, :queries.shape[1]]), blocked, scale, gain, bias, ids, scores)
+
+
+def exact(query: np.ndarray, table: np.ndarray, floats: np.ndarray, scale: np.ndarray, blocked: np.ndarray | None,
+          bias: np.ndarray | None, extra_rows: np.ndarray | None, extra: np.ndarray | None, error: float, length: float,
+          ids: np.ndarray, scores: np.ndarray) -> None:
+    """See the package: all rows in float32, without the int8 form."""
+    more = np.zeros(len(floats), np.float32) if bias is None else bias.copy()
+    if extra_rows is not None and extra is not None:
+        np.add.at(more, extra_rows[extra_rows >= 0], extra[extra_rows >= 0])
+    weighed(query[None], floats, blocked, None, None, more, ids[None], scores[None])

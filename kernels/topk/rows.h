@@ -67,6 +67,9 @@ static inline V sums_packed(const int8_t* block, int at, const Packed* q, int i,
 #include "body.h"
 #define SCORE float
 #include "body.h"
+#define LIST const Best<float>
+#include "packed_body.h"
+#define LIST Pool
 #include "packed_body.h"
 #undef MANY
 }
@@ -199,6 +202,9 @@ static inline V sums_packed(const int8_t* block, int at, const Packed* q, int i,
 #include "body.h"
 #define SCORE float
 #include "body.h"
+#define LIST const Best<float>
+#include "packed_body.h"
+#define LIST Pool
 #include "packed_body.h"
 #undef PAIRS
 }
@@ -368,6 +374,9 @@ static inline void multiply_packed(const int8_t* blocks, const Packed* q, int at
 #include "body.h"
 #define SCORE float
 #include "body.h"
+#define LIST const Best<float>
+#include "packed_body.h"
+#define LIST Pool
 #include "packed_body.h"
 #undef PAIRS
 #undef MANY

@@ -89,27 +89,39 @@ def onnx(weights: Weights, precision: str = "fp32") -> bytes:
     """
     graph = _Graph(precision == "int8")
     w, d = weights, weights.depth
-    there = graph.op("Greater", graph.op("ReduceMax", graph.op("Abs", INPUT), axes=[2], keepdims=0), graph.put(np.float32(0)))
-    away = graph.op("Where", there, graph.put(np.float32(0)), graph.put(FAR))
+    there = graph.op("Greater", graph.op("ReduceMax", graph.op("Abs", INPUT), axes=[2]), graph.put(np.float32(0)))
+    away = graph.op("Where", there, graph.put(np.float32(0)), graph.put(FAR))               # (batch, length, 1)
     x = graph.op("Add", graph.op("Mul", INPUT, graph.put(np.float32(w.gain))), graph.put(w.place))
     y = graph.norm(x, w.first_scale, w.first_shift)
-    newest = graph.put(np.array([w.length - 1], np.int64))
-    query = graph.heads(graph.dense(graph.op("Gather", y, newest, axis=1), w.query, w.query_bias), w.heads)
-    both = graph.dense(y, np.concatenate([w.key, w.value], 1), np.concatenate([w.key_bias, w.value_bias]))
-    key, value_ = (graph.heads(part, w.heads) for part in graph.split(both, d))
-    scale = graph.put(np.float32(1 / np.sqrt(d // w.heads)))
-    close = graph.op("Mul", graph.op("MatMul", query, graph.op("Transpose", key, perm=[0, 1, 3, 2])), scale)
-    shape = graph.put(np.array([0, 1, 1, w.length], np.int64))
-    close = graph.op("Softmax", graph.op("Add", close, graph.op("Reshape", away, shape)), axis=-1)
-    found = graph.op("Transpose", graph.op("MatMul", close, value_), perm=[0, 2, 1, 3])
-    found = graph.op("Reshape", found, graph.put(np.array([0, d], np.int64)))
-    last = graph.op("Reshape", graph.op("Gather", x, newest, axis=1), graph.put(np.array([0, d], np.int64)))
-    z = graph.op("Add", last, graph.dense(found, w.out, w.out_bias))
+    newest = graph.put(np.array(w.length - 1, np.int64))
+    found = _attention(graph, w, y, graph.op("Gather", y, newest, axis=1), away)
+    z = graph.op("Add", graph.op("Gather", x, newest, axis=1), found)
     y = graph.norm(z, w.second_scale, w.second_shift)
     y = graph.dense(graph.op("Relu", graph.dense(y, w.up, w.up_bias)), w.down, w.down_bias)
     graph.norm(graph.op("Add", z, y), w.last_scale, w.last_shift, OUTPUT)
     return model("encoder", graph.nodes, [value(INPUT, "float32", ["batch", w.length, d])],
                  [value(OUTPUT, "float32", ["batch", d])], graph.constants)
+
+
+def _attention(graph: _Graph, w: Weights, y: str, last: str, away: str) -> str:
+    """What the newest event takes from all: (batch, d), of y (batch, length, d) and its last row.
+
+    With one query a head, no event needs a key or a value of its own: q (y K + k) = (q K') y + a constant that the softmax
+    does not see, and the weights, whose sum is 1, may go through V after the events were added up.
+    """
+    d, heads = w.depth, w.heads
+    by_head = np.float32(1 / np.sqrt(d // heads)) * w.key.reshape(d, heads, -1).transpose(1, 2, 0)    # (heads, d / heads, d)
+    # query, then all heads' keys, as one matrix: (d, heads * d)
+    both = np.concatenate([q @ k for q, k in zip(np.split(w.query, heads, 1), by_head, strict=True)], 1)
+    bias = np.concatenate([q @ k for q, k in zip(np.split(w.query_bias, heads), by_head, strict=True)])
+    shape = graph.put(np.array([0, heads, d], np.int64))
+    asked = graph.op("Reshape", graph.dense(last, both, bias), shape)                                 # (batch, heads, d)
+    close = graph.op("MatMul", y, graph.op("Transpose", asked, perm=[0, 2, 1]))                       # (batch, length, heads)
+    close = graph.op("Softmax", graph.op("Add", close, away), axis=1)
+    taken = graph.op("MatMul", graph.op("Transpose", close, perm=[0, 2, 1]), y)                       # (batch, heads, d)
+    out = np.concatenate([v @ o for v, o in zip(np.split(w.value, heads, 1), np.split(w.out, heads), strict=True)])
+    flat = graph.op("Reshape", taken, graph.put(np.array([0, heads * d], np.int64)))
+    return graph.dense(flat, out, w.value_bias @ w.out + w.out_bias)
 
 
 class _Graph:
@@ -130,17 +142,6 @@ class _Graph:
 
     def norm(self, x: str, scale: np.ndarray, shift: np.ndarray, name: str = "") -> str:
         return self.op("LayerNormalization", x, self.put(scale), self.put(shift), name=name, axis=-1)
-
-    def split(self, x: str, d: int) -> tuple[str, str]:
-        ends = self.put(np.array([d, d], np.int64))
-        names = (f"n{len(self.nodes)}a", f"n{len(self.nodes)}b")
-        self.nodes.append(node("Split", [x, ends], names, {"axis": -1}))
-        return names
-
-    def heads(self, x: str, heads: int) -> str:
-        """(batch, length, d) -> (batch, heads, length, d / heads)."""
-        shape = self.put(np.array([0, 0, heads, -1], np.int64))
-        return self.op("Transpose", self.op("Reshape", x, shape), perm=[0, 2, 1, 3])
 
     def dense(self, x: str, matrix: np.ndarray, bias: np.ndarray) -> str:
         """x @ matrix + bias."""

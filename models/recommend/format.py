@@ -80,16 +80,20 @@ def bonus(fitted: Fitted, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray,
     `rows` are the events oldest first; -1 stands for an event that has no row. The exact best k of taste plus bonus are
     among the best k of taste alone and these rows, since no bonus is below zero.
     """
-    newest = np.asarray(rows, np.int64)[::-1][:len(fitted.ages)]
-    known = newest >= 0
-    if not known.any():
-        return np.empty(0, np.int32), np.empty(0, np.float32)
-    near = fitted.near[newest[known]]
-    weight = fitted.near_weight[newest[known]] * np.asarray(fitted.ages, np.float32)[:len(newest)][known, None]
-    found, place = np.unique(near.ravel(), return_inverse=True)
-    total = np.bincount(place, weight.ravel(), len(found)).astype(np.float32)
+    near, weight = bonuses(fitted, rows)
+    found, place = np.unique(near, return_inverse=True)
+    total = np.bincount(place, weight, len(found)).astype(np.float32)
     keep = (found >= 0) & (total > 0)
     return found[keep].astype(np.int32), total[keep]
+
+
+def bonuses(fitted: Fitted, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `bonus` adds up: items int32 (m,), -1 for none and some of them twice, and float32 (m,) >= 0 for each."""
+    newest = np.asarray(rows, np.int64)[::-1][:len(fitted.ages)]
+    known = np.flatnonzero(newest >= 0)
+    at = newest[known]
+    weight = fitted.near_weight[at] * np.asarray(fitted.ages, np.float32)[known, None]
+    return fitted.near[at].ravel(), weight.ravel()
 
 
 def cold(fitted: Fitted, texts: Sequence[str]) -> np.ndarray:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +15,7 @@ Value = str | float | tuple[str, ...]
 MAX_ID, MAX_TITLE, MAX_TEXT, MAX_ATTRIBUTES, MAX_VALUES, MAX_VALUE = 128, 1000, 20_000, 64, 32, 200
 MAX_PRICE, MAX_STOCK = 1e9, 2**31 - 1
 FIELDS = ("id", "title", "text", "category", "brand", "price", "stock", "margin", "blocked", "image", "attributes")
+KNOWN = frozenset(FIELDS)
 NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,9})?")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 NOTHING: Mapping[str, Value] = MappingProxyType({})
@@ -63,8 +65,8 @@ def make_item(table: Any) -> Item:
     """The item that a plain table (of JSON, or a row of csv) describes. ShopError names the field."""
     if not isinstance(table, dict):
         raise ShopError(f"expected an object such as {{\"id\": ..., \"title\": ...}}, got {short(table)}")
-    unknown = [key for key in table if key not in FIELDS]
-    if unknown:
+    if not table.keys() <= KNOWN:
+        unknown = [key for key in table if key not in FIELDS]
         raise ShopError(f"{short(unknown[0])} is unknown; the fields are {', '.join(FIELDS)}")
     ident = identifier(table.get("id"))
     return Item(
@@ -105,8 +107,12 @@ def words(table: Mapping[str, Any], name: str, most: int) -> str:
 
 def category(value: Any) -> str:
     """A path: "Shoes/Boots", "Shoes > Boots" or ["Shoes", "Boots"]."""
-    if value is None:
-        return ""
+    return "" if value is None else path_of(value) if isinstance(value, str) else path_of.__wrapped__(value)
+
+
+@lru_cache(maxsize=4096)                      # a shop has few
+def path_of(value: Any) -> str:
+    """See `category`."""
     parts = value.replace(">", "/").split("/") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) and part.isprintable() for part in parts):
         raise ShopError(f"category: expected a path such as \"Shoes/Boots\", got {short(value)}")
@@ -160,10 +166,18 @@ def attributes(value: Any) -> Mapping[str, Value]:
         return NOTHING
     if not isinstance(value, dict) or len(value) > MAX_ATTRIBUTES:
         raise ShopError(f"attributes: expected an object of at most {MAX_ATTRIBUTES} fields, got {short(value)}")
-    said = {name: one for name, one in value.items() if one not in (None, "", [], ())}
-    return MappingProxyType({facet_name(name): facet(name, one) for name, one in said.items()})
+    made: dict[str, Value] = {}
+    for name, one in value.items():
+        if type(one) is str:                  # nearly all are
+            if not one:
+                continue
+            made[facet_name(name)] = one if len(one) <= MAX_VALUE and one.isprintable() else facet(name, one)
+        elif one not in (None, [], ()):
+            made[facet_name(name)] = facet(name, one)
+    return MappingProxyType(made)
 
 
+@lru_cache(maxsize=4096, typed=True)          # a shop has few names, and many items
 def facet_name(name: Any) -> str:
     """The name of an attribute."""
     if not isinstance(name, str) or not 0 < len(name) <= 64 or not name.isprintable() or name != name.strip():

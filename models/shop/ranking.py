@@ -8,14 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from ...kernels import packed, weighed
+from ...kernels import exact
 from .rules import Allowed
 
-WIDER = 4                  # times as many candidates, where so many were not enough to be sure
-MOST = 2048                # candidates; beyond, every row is compared as float32
-LEAST, CROWDED = 40, 200_000   # candidates; rows among which so few would seldom settle it
 LINE = 64                  # bytes
 BLOCK = 16                 # rows that lie side by side, as `kernels.packed` wants them
+NOWHERE, NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
 
 
 class Ranking(Protocol):
@@ -114,93 +112,30 @@ class View:
     error: float
     length: float
 
-    def search(self, codes: np.ndarray, gain: np.ndarray, k: int, allowed: Allowed,
-               bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """(rows int64, scores float32) of the best k for `codes` int8 (1, d) times `gain` float32 (1,), best first."""
-        if bias is not None and len(bias) < len(self.scale):
-            bias = np.pad(bias, (0, len(self.scale) - len(bias)))
-        out = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
-        packed(codes, self.codes, out=out, blocked=self.blocked(allowed.bitmap), scale=self.scale, gain=gain, bias=bias)
-        return listed(out)
-
-    def blocked(self, bitmap: np.ndarray) -> np.ndarray:
-        """The bitmap of all rows of the blocks: those at the end that are none are blocked."""
-        size = len(self.floats)
-        marks = np.full(len(self.scale) // 8, 255, np.uint8)
-        marks[:len(bitmap)] = bitmap
-        if size & 7:
-            marks[size >> 3] |= 255 << (size & 7) & 255
-        return marks
-
 
 @dataclass(frozen=True)
 class ByVectors:
     """Inner product with `query` float32 (d,), plus `bias` float32 (n,) of each row, plus `extra` of a few rows.
 
-    `extra`: (rows int64, rising, float32 > 0 for each).
+    `extra`: (rows int32, float32 for each), see `kernels.exact`.
     """
 
     view: View
     query: np.ndarray
     allowed: Allowed
     bias: np.ndarray | None = None
-    extra: tuple[np.ndarray, np.ndarray] | None = None
+    extra: tuple[np.ndarray, np.ndarray] = (NOWHERE, NOTHING)
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Ranking`. Found in int8, settled in float32: whatever int8 cannot decide for certain is looked at again."""
-        k = min(k, self.allowed.count)
+        """See `Ranking`. Found in int8, settled in float32; see `kernels.exact`."""
+        k, view = min(k, self.allowed.count), self.view
         if not k:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        rows, scores = self._without_extra(k)
-        if self.extra is None:
-            return rows, scores
-        mine = self.allowed.has(self.extra[0])
-        if not mine.any():
-            return rows, scores
-        # No extra is below zero: the best k with it are among the best k without and the rows that have one.
-        extra = (self.extra[0][mine], self.extra[1][mine])
-        rows = np.union1d(rows, extra[0])
-        added = np.zeros(len(rows), np.float32)
-        added[np.searchsorted(rows, extra[0])] = extra[1]
-        return self._settle(rows, k, added)
-
-    def _without_extra(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        codes, gain = whole_numbers(self.query[None])
-        query = self.query.astype(np.float64)
-        off = query - codes[0] * float(gain[0])
-        length, off = math.sqrt(query @ query), math.sqrt(off @ off)
-        # |q.v - p.w| <= |q| |v - w| + |q - p| |w| for the int8 forms p and w; the last term is float32's own rounding.
-        sure = length * self.view.error + off * self.view.length + 1e-5 * (1 + length * self.view.length)
-        many = max(LEAST if self.allowed.count < CROWDED else WIDER * LEAST, 2 * k)
-        while many <= MOST:
-            rows, rough = self.view.search(codes, gain, many, self.allowed, self.bias)
-            best, scores = self._settle(np.sort(rows), k, None)
-            if len(rows) < many or len(rows) == self.allowed.count or scores[-1] > rough[-1] + sure:
-                return best, scores
-            many *= WIDER
-        size = len(self.view.floats)
-        return found(self.query, self.view.floats, k, self.allowed.bitmap, None if self.bias is None else self.bias[:size])
-
-    def _settle(self, rows: np.ndarray, k: int, added: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """The best k of a few rows (rising) by their float32 scores."""
-        bias = None if self.bias is None else self.bias[rows]
-        bias = added if bias is None else bias if added is None else bias + added
-        place, scores = found(self.query, self.view.floats[rows], k, None, bias)
-        return rows[place], scores
-
-
-def found(query: np.ndarray, table: np.ndarray, k: int, blocked: np.ndarray | None,
-          bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, scores) of one search in float32, as many as there are."""
-    out = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
-    weighed(query[None], table, out=out, blocked=blocked, bias=bias)
-    return listed(out)
-
-
-def listed(out: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and scores of one query, without the places that stayed empty."""
-    some = out[0][0] >= 0
-    return out[0][0][some].astype(np.int64), out[1][0][some]
+            return np.empty(0, np.int64), NOTHING
+        rows, scores = out = np.empty(k, np.int32), np.empty(k, np.float32)
+        exact(self.query, view.codes, view.floats, out=out, scale=view.scale, error=view.error, length=view.length,
+              blocked=self.allowed.bitmap, bias=self.bias, extra_rows=self.extra[0], extra=self.extra[1])
+        some = rows >= 0           # a score that is no number has no place
+        return (rows if some.all() else rows[some]).astype(np.int64), scores if some.all() else scores[some]
 
 
 def whole_numbers(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from .item import FIELDS, NUMBER, Item, ShopError, make_item, short
 
 MAX_ITEMS = 2_000_000
@@ -65,7 +67,18 @@ def json_rows(text: str) -> Iterator[tuple[int, Item | ShopError]]:
     """One object a line; empty lines are nothing."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield number, made(lambda line=line: json.loads(line, parse_constant=refuse))
+            yield number, made(lambda line=line: parsed(line))
+
+
+def parsed(line: str) -> Any:
+    """One JSON text, five times as fast where it is as most are; the other parser takes longer numbers, and says more."""
+    try:
+        found = orjson.loads(line)
+        if not isinstance(found, dict) or not isinstance(found.get("id"), float):      # an id of more than 64 bits
+            return found
+    except orjson.JSONDecodeError:
+        pass
+    return json.loads(line, parse_constant=refuse)
 
 
 def refuse(name: str) -> Any:

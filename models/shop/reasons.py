@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ SENTENCES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """`code`: together, like, fact, trend or fits; `data` what the sentence is made of."""
 
     code: str
@@ -44,7 +43,7 @@ class Reason:
 @dataclass(frozen=True)
 class Known:
     """What reasons are made of: the catalogue, the newest events (newest first, each item once) with their vectors, the fit and
-    this shop's own counts; `facts` of the newest few: (name, value) -> place of the event."""
+    this shop's own counts; `facts` of the newest few: (name, value) -> (place of the event, items that have it)."""
 
     snapshot: Snapshot
     newest: Sequence[Past]
@@ -52,7 +51,7 @@ class Known:
     language: str
     taste: Taste | None
     together: Together
-    facts: Mapping[tuple[str, str], int]
+    facts: Mapping[tuple[str, str], tuple[int, int]]
 
     def title(self, event: Past) -> str:
         """How an item is called."""
@@ -72,21 +71,22 @@ def reasons(rows: Sequence[int], visit: Visit, snapshot: Snapshot, allowed: int,
     if not newest:
         return [popular_or_fitting(row, known, allowed) for row in rows]
     alike, counted = likeness(rows, known), counts(rows, known)
-    return [of_row(row, alike[i], counted[i], known, allowed) for i, row in enumerate(rows)]
+    near, most = alike.argmax(1), counted.argmax(1)
+    every = np.arange(len(rows))
+    best = zip(rows, near.tolist(), alike[every, near].tolist(), most.tolist(), counted[every, most].tolist(), strict=True)
+    return [of_row(*one, known, allowed) for one in best]
 
 
-def of_row(row: int, alike: np.ndarray, counted: np.ndarray, known: Known, allowed: int) -> list[Reason]:
-    """The reasons for one row; `alike` and `counted` are by event."""
+def of_row(row: int, near: int, alike: float, most: int, count: int, known: Known, allowed: int) -> list[Reason]:
+    """The reasons for one row: the event `near` is most alike, with `most` it was had most often, by `count` visitors."""
     found: list[Reason] = []
-    most, near = int(counted.argmax()), int(alike.argmax())
-    if counted[most] >= LEAST_TOGETHER:
-        found.append(told("together", known, known.newest[most], count=int(counted[most])))
-    if alike[near] >= LEAST_ALIKE:
+    if count >= LEAST_TOGETHER:
+        found.append(told("together", known, known.newest[most], count=count))
+    if alike >= LEAST_ALIKE:
         event = known.newest[near]
-        found.append(told(f"like.{event.kind}", known, event, likeness=round(float(alike[near]), 3)))
-    fact = shared(row, known)
-    if fact is not None:
-        found.append(told("fact", known, known.newest[known.facts[fact]], name=fact[0], value=fact[1]))
+        found.append(told(f"like.{event.kind}", known, event, likeness=round(alike, 3)))
+    if len(found) < MOST and (fact := shared(row, known)) is not None:
+        found.append(told("fact", known, known.newest[known.facts[fact][0]], name=fact[0], value=fact[1]))
     return found[:MOST] or popular_or_fitting(row, known, allowed)
 
 
@@ -131,16 +131,20 @@ def counts(rows: Sequence[int], known: Known) -> np.ndarray:
     return made
 
 
-def facts_of(newest: Sequence[Past], snapshot: Snapshot) -> dict[tuple[str, str], int]:
-    """The facts of the newest few events, each with the newest event that has it; what fits most items says nothing."""
-    found: dict[tuple[str, str], int] = {}
+def facts_of(newest: Sequence[Past], snapshot: Snapshot) -> dict[tuple[str, str], tuple[int, int]]:
+    """The facts of the newest few events, each with the newest event that has it and the number of items that do; what fits
+    most items says nothing."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
     for place, event in enumerate(newest[:FACTS]):
-        if event.row is not None:
-            item = snapshot.items[event.row]
-            for name in item.attributes:
-                for value in item.values(name):
-                    if ":" not in name and 2 * len(snapshot.having(name, value)) <= len(snapshot):
-                        found.setdefault((name, value), place)
+        if event.row is None:
+            continue
+        item = snapshot.items[event.row]
+        for name in item.attributes:
+            if ":" in name:
+                continue
+            for value in item.values(name):
+                if (name, value) not in found and 2 * (many := len(snapshot.having(name, value))) <= len(snapshot):
+                    found[name, value] = place, many
     return found
 
 
@@ -148,7 +152,7 @@ def shared(row: int, known: Known) -> tuple[str, str] | None:
     """The rarest fact that the row shares with one of the newest events, or None."""
     item = known.snapshot.items[row]
     both = [key for name in item.attributes for value in item.values(name) if (key := (name, value)) in known.facts]
-    return min(both, key=lambda key: len(known.snapshot.having(*key))) if both else None
+    return min(both, key=lambda key: known.facts[key][1]) if both else None
 
 
 def popular(row: int, known: Known) -> bool:

@@ -155,6 +155,8 @@ def codes(names: Sequence[str], column: np.ndarray, rows: np.ndarray, values: Se
 
 def facets_after(old: Snapshot, told: Sequence[int], items: Sequence[Item]) -> Mapping[str, Mapping[str, np.ndarray]]:
     """The facets with those of some rows made anew; lists that no row leaves or joins are shared with the old snapshot."""
+    if not len(old):
+        return facets_of(told, items)
     gone: dict[tuple[str, str], list[int]] = {}
     come: dict[tuple[str, str], list[int]] = {}
     for row in told:
@@ -178,6 +180,20 @@ def facets_after(old: Snapshot, told: Sequence[int], items: Sequence[Item]) -> M
         rows = np.union1d(rows, come[key]).astype(np.int32) if key in come else rows
         values[key[1]] = frozen(rows)
     return {name: {v: rows for v, rows in values.items() if len(rows)} for name, values in made.items()}
+
+
+def facets_of(rows: Sequence[int], items: Sequence[Item]) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """The facets of a first catalogue; `rows` rise."""
+    made: dict[str, dict[str, list[int]]] = {}
+    for row in rows:
+        item = items[row]
+        for name, value in item.attributes.items():
+            lists = made.setdefault(name, {})
+            for one in value if isinstance(value, tuple) else (plain(value),):
+                found = lists.setdefault(one, [])
+                if not found or found[-1] != row:
+                    found.append(row)
+    return {name: {value: frozen(np.array(found, np.int32)) for value, found in lists.items()} for name, lists in made.items()}
 
 
 def facet_keys(item: Item) -> list[tuple[str, str]]:

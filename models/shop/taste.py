@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..recommend.format import Fitted, bonus, cold
+from ..recommend.format import Fitted, bonuses, cold
 from .catalogue import Catalogue
 from .item import said
 from .past import Past
@@ -21,7 +21,7 @@ class Taste:
         self.fitted = fitted
         self.known = {ident: row for row, ident in enumerate(fitted.ids)}
         self.vectors = Vectors(fitted.depth, max(1024, len(catalogue.snapshot)))
-        self.of_fit = np.full(len(fitted.ids), -1, np.int64)       # fitted row -> catalogue row
+        self.of_fit = np.full(len(fitted.ids) + 1, -1, np.int32)   # fitted row -> catalogue row; the last stands for no row
         self.fit_of = np.full(0, -1, np.int64)                     # catalogue row -> fitted row
         self.trend = np.zeros(0, np.float32)                       # by catalogue row, at most 1
         self.popular = 2.0                                         # the trend that the first ten, or two in a hundred, reach
@@ -61,10 +61,11 @@ class Taste:
                 fits[at] = self.known.get(event.ident, -1)
         return fits
 
-    def extras(self, events: Sequence[Past]) -> tuple[np.ndarray, np.ndarray]:
-        """What rows of the catalogue get because they go with these events, oldest first: rows int64, rising, float32 > 0."""
-        rows, more = bonus(self.fitted, self.fit_rows(events))
-        place = self.of_fit[rows]
-        order = np.argsort(place, kind="stable")
-        order = order[np.searchsorted(place, 0, sorter=order):]
-        return place[order], more[order]
+    def extras(self, events: Sequence[Past], size: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the first `size` rows of the catalogue get because they go with these events, oldest first: rows int32, some of
+        them twice, -1 for none, and float32 >= 0 for each."""
+        near, more = bonuses(self.fitted, self.fit_rows(events))
+        place = self.of_fit[near]
+        if len(self.fit_of) > size:
+            place[place >= size] = -1
+        return place, more

@@ -63,14 +63,14 @@ def ranked(asset: Asset, snapshot: Snapshot, visit: Visit, taste: np.ndarray | N
     size = len(snapshot)
     events = [event.ident for event in visit.events]
     if taste is not None and asset.taste is not None:
-        return ByVectors(asset.taste.vectors.view(size), taste, allowed, bias, asset.taste.extras(visit.events)), TASTE
+        return ByVectors(asset.taste.vectors.view(size), taste, allowed, bias, asset.taste.extras(visit.events, size)), TASTE
     scores = asset.together.scores(snapshot.rows, size, events)
     if asset.taste is not None:
         scores += asset.taste.trend[:size]
         if events:
-            rows, more = asset.taste.extras(visit.events)
-            there = rows < size
-            scores[rows[there]] += more[there] * 10
+            rows, more = asset.taste.extras(visit.events, size)
+            there = rows >= 0
+            np.add.at(scores, rows[there], more[there] * 10)
     elif events:
         scores += alike(facts(snapshot, visit), size)
     if bias is not None:

@@ -19,7 +19,7 @@ def test_every_row_of_retrieval_is_there_without_a_peer(monkeypatch: pytest.Monk
     monkeypatch.setattr(retrieval, "SIZES", {"100k": 3000})
     monkeypatch.setattr(retrieval, "faiss_index", lambda floats: (None, "no peer here"))
     rows = list(retrieval.run(Options(quick=True)))
-    assert len(rows) == 9 and all(row.value is not None and row.value > 0 for row in rows)
+    assert len(rows) == 8 and all(row.value is not None and row.value > 0 for row in rows)
     assert [row.met for row in rows if row.metric.startswith("recall")] == [True]
     assert rows[0].met is None and "no peer here" in str(rows[0].note), "without its peer a goal is open"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from aisle.kernels.topk import MAX_DEPTH, packed, reference, topk, weighed
+from aisle.kernels.topk import MAX_DEPTH, exact, packed, reference, topk, weighed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -175,3 +175,73 @@ def test_ids_and_scores_need_memory_of_their_own() -> None:
     both = np.zeros((1, 3), np.int32)
     with pytest.raises(ValueError, match="memory of its own"):
         topk(np.zeros((1, 8), np.int8), np.zeros((30, 8), np.int8), out=(both, both))
+
+
+def rounded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """float32 rows as `exact` wants them besides: (table, scale, error, length)."""
+    scale = np.abs(rows).max(1, initial=0) / np.float32(127)
+    codes = np.rint(rows / np.where(scale > 0, scale, 1)[:, None]).astype(np.int8)
+    back = codes * scale[:, None].astype(np.float64)
+    far = np.linalg.norm(rows - back, axis=1).max() * 1.0001
+    length = np.linalg.norm(back, axis=1).max() * 1.0001
+    return side_by_side(codes), np.pad(scale, (0, -len(rows) % 16)), float(far), float(length)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.integers(1, 90), st.integers(1, 120), st.floats(0, 1),
+       st.sampled_from(["spread", "crowded", "equal", "zero"]))
+def test_the_exact_list_is_that_of_all_rows_in_float32(seed: int, n: int, d: int, k: int, share: float, kind: str) -> None:
+    """Whole numbers over 64: their sums are exact in any order. Crowded ones are so alike that int8 cannot tell them apart."""
+    rng = np.random.default_rng(seed)
+    reach = {"spread": 40, "crowded": 2, "equal": 0, "zero": 0}[kind]
+    rows = ((64 if kind != "zero" else 0) + rng.integers(-reach, reach + 1, (n, d))).astype(np.float32) / 64
+    query = rng.integers(-9, 10, d).astype(np.float32)
+    table, scale, error, length = rounded(rows)
+    bias = rng.integers(-8, 9, n).astype(np.float32) / 8 if seed % 3 else None
+    some = rng.integers(-1, n, rng.integers(0, 30), dtype=np.int32)
+    extra = rng.integers(-40, 41, len(some)).astype(np.float32) / 8
+    blocked = bitmap(rng.random(n) < share) if seed % 2 else None
+    want = np.empty(k, np.int32), np.empty(k, np.float32)
+    reference.exact(query, table, rows, scale, blocked, bias, some, extra, error, length, *want)
+    for level in fast.levels():
+        got = np.full(k, 77, np.int32), np.full(k, 77, np.float32)
+        fast.exact(query, table, rows, scale, blocked, bias, some, extra, error, length, *got, level)
+        np.testing.assert_array_equal(got[0], want[0], f"level {level}")
+        np.testing.assert_array_equal(got[1], want[1], f"level {level}")
+
+
+def test_many_rows_that_int8_cannot_tell_apart_are_all_compared() -> None:
+    """3,000 rows in one int8 form: neither 40 nor 2,048 candidates settle it."""
+    rows = np.full((3000, 8), 1, np.float32)
+    rows[:, 0] += np.random.default_rng(4).permutation(3000).astype(np.float32) / 2**20
+    table, scale, error, length = rounded(rows)
+    out = np.empty(5, np.int32), np.empty(5, np.float32)
+    for level in fast.levels():
+        fast.exact(np.ones(8, np.float32), table, rows, scale, None, None, None, None, error, length, *out, level)
+        assert out[0].tolist() == np.argsort(-rows.sum(1), kind="stable")[:5].tolist()
+
+
+@pytest.mark.parametrize("query", [np.nan, np.inf])
+def test_a_query_that_is_no_number_has_no_list(query: float) -> None:
+    rows = np.ones((40, 8), np.float32)
+    table, scale, error, length = rounded(rows)
+    out = np.zeros(5, np.int32), np.zeros(5, np.float32)
+    for run in (reference.exact, *(lambda *a, level=level: fast.exact(*a, level) for level in fast.levels())):
+        run(np.array([query, -query] * 4, np.float32), table, rows, scale, None, None, None, None, error, length, *out)
+        assert out[0].tolist() == [-1] * 5 and np.isneginf(out[1]).all()
+
+
+@pytest.mark.parametrize(("changed", "place"), [
+    ({"query": np.zeros(9, np.float32)}, "query"), ({"table": np.zeros((3, 2, 16, 4), np.uint8)}, "table"),
+    ({"table": np.zeros((2, 3, 16, 4), np.uint8)}, "table"), ({"scale": np.zeros(30, np.float32)}, "scale"),
+    ({"extra": np.zeros(1, np.float32)}, "extra_rows"), ({"extra_rows": np.array([2], np.int32)}, "extra"),
+    ({"extra_rows": np.array([30], np.int32), "extra": np.zeros(1, np.float32)}, "extra_rows"),
+    ({"extra_rows": np.array([-2], np.int32), "extra": np.zeros(1, np.float32)}, "extra_rows"),
+    ({"error": -1.0}, "error"), ({"length": np.nan}, "length"), ({"out": (np.zeros(3, np.int32),)}, "out"),
+])
+def test_what_does_not_fit_an_exact_search_is_a_sentence(changed: dict, place: str) -> None:
+    given_ = {"query": np.zeros(8, np.float32), "table": np.zeros((2, 2, 16, 4), np.uint8),
+              "floats": np.zeros((30, 8), np.float32), "scale": np.zeros(32, np.float32), "error": 0.0, "length": 0.0,
+              "out": (np.zeros(3, np.int32), np.zeros(3, np.float32))}
+    with pytest.raises(ValueError, match=f"expected .* got .* - at `{place}`"):
+        exact(**given_ | changed)

@@ -101,10 +101,10 @@ class List:
             self.worth[np.isin(codes, full)] = -np.inf
 
 
-def by_vectors(floats: np.ndarray) -> Likeness:
-    """Cosine of two rows' vectors, float32 (n, d); 0 where it is below, and for a row of zeros."""
+def by_vectors(floats: np.ndarray, units: bool = False) -> Likeness:
+    """Cosine of two rows' vectors, float32 (n, d); 0 where it is below, and for a row of zeros. `units`: each has length 1."""
     def likeness(rows: np.ndarray) -> Callable[[int], np.ndarray]:
-        some = unit(floats[rows])
+        some = floats[rows] if units else unit(floats[rows])
         pairs = np.maximum(some @ some.T, 0)
         return pairs.__getitem__
     return likeness

@@ -109,7 +109,8 @@ def likeness(rows: Sequence[int], known: Known) -> np.ndarray:
     """Cosine of every row with every event, float32 (rows, events); 0 where there is no vector."""
     if known.taste is None:
         return np.zeros((len(rows), len(known.newest)), np.float32)
-    made: np.ndarray = unit(known.taste.vectors.floats[rows]) @ unit(known.vectors).T
+    one, two = known.taste.vectors.floats[rows], known.vectors
+    made: np.ndarray = one @ two.T if known.taste.fitted.unit else unit(one) @ unit(two).T
     return made
 
 

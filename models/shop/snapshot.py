@@ -137,10 +137,13 @@ def frozen(array: np.ndarray) -> np.ndarray:
 
 
 def grown(column: np.ndarray, rows: np.ndarray, values: Iterable[object], size: int) -> np.ndarray:
-    """A copy of a column with `size` rows, and new values in some."""
+    """A copy of a column with `size` rows, and new values in some; the column itself where they are what it has."""
+    new = np.array(list(values), column.dtype)
+    if size == len(column) and np.array_equal(column[rows], new):
+        return column
     made = np.zeros(size, column.dtype)
     made[:len(column)] = column
-    made[rows] = np.array(list(values), column.dtype)
+    made[rows] = new
     return frozen(made)
 
 

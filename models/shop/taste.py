@@ -55,10 +55,12 @@ class Taste:
 
     def fit_rows(self, events: Sequence[Past]) -> np.ndarray:
         """The fit's rows of events, int64, -1 where it does not know the item."""
-        fits: np.ndarray = self.fit_of[[0 if event.row is None else event.row for event in events]]
-        for at, event in enumerate(events):
-            if event.row is None:
-                fits[at] = self.known.get(event.ident, -1)
+        rows = [event.row for event in events]
+        fits: np.ndarray = self.fit_of[[0 if row is None else row for row in rows]]
+        if None in rows:
+            for at, event in enumerate(events):
+                if event.row is None:
+                    fits[at] = self.known.get(event.ident, -1)
         return fits
 
     def extras(self, events: Sequence[Past], size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -33,24 +33,32 @@ class Visit:
 
 def understood(events: Sequence[tuple[str, str]], snapshot: Snapshot, taste: Taste | None) -> Visit:
     """The visit of (id, kind), oldest first. An item no longer sold still tells what the visitor likes."""
-    known: list[Past] = []
+    rows = [snapshot.rows.get(ident) for ident, _ in events]
+    there = [row for row in rows if row is not None]
+    if len(there) == len(events) <= KEPT and max(there, default=-1) < len(snapshot):     # as nearly all visits are
+        known = [Past(ident, kind, row) for (ident, kind), row in zip(events, rows, strict=True)]
+        return Visit(known, vectors(known, taste), len(events), ())
+    known = []
     unknown: dict[str, None] = {}
-    for ident, kind in reversed(events):
-        row = snapshot.rows.get(ident)
-        row = None if row is None or row >= len(snapshot) else row
+    for (ident, kind), row in zip(reversed(events), reversed(rows), strict=True):
+        if row is not None and row >= len(snapshot):
+            row = None
         if row is None and (taste is None or ident not in taste.known):
             unknown[ident] = None
         elif len(known) < KEPT:
             known.append(Past(ident, kind, row))
     known.reverse()
-    return Visit(known, np.zeros((len(known), 0), np.float32) if taste is None else vectors(known, taste), len(events),
-                 tuple(unknown))
+    return Visit(known, vectors(known, taste), len(events), tuple(unknown))
 
 
-def vectors(events: Sequence[Past], taste: Taste) -> np.ndarray:
+def vectors(events: Sequence[Past], taste: Taste | None) -> np.ndarray:
     """Where the items of the events lie, float32 (m, d)."""
-    found: np.ndarray = taste.vectors.floats[[0 if event.row is None else event.row for event in events]]
-    for at, event in enumerate(events):
-        if event.row is None:
-            found[at] = taste.fitted.vectors[taste.known[event.ident]]
+    if taste is None:
+        return np.zeros((len(events), 0), np.float32)
+    rows = [event.row for event in events]
+    found: np.ndarray = taste.vectors.floats[[0 if row is None else row for row in rows]]
+    if None in rows:
+        for at, event in enumerate(events):
+            if event.row is None:
+                found[at] = taste.fitted.vectors[taste.known[event.ident]]
     return found

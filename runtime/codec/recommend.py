@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -20,8 +22,9 @@ from . import Codec, Decode, Payload
 from .fields import Fields, alone, short
 
 MAX_LISTED = 100           # values of one filter
+MAX_KNOWN = 4096           # bytes of rules that are remembered
 MAX_TOLD = 20              # unknown ids that are named
-PLAIN = {"item", "kind"}
+KNOWN = frozenset(KINDS)
 
 
 def table_of(payload: Payload, example: str) -> Fields:
@@ -52,10 +55,15 @@ def request(payload: Payload, decode: Decode) -> Request:
 def events(fields: Fields) -> tuple[Event, ...]:
     """The visit. Most events are plain; only what is not goes the long way, which says what is wrong with it."""
     given = fields.raw("events", ())
-    if type(given) is list and len(given) <= MAX_EVENTS and all(type(one) is dict and one.keys() == PLAIN for one in given):
-        made = [(one["item"], one["kind"]) for one in given]
-        if all(type(item) is str and 0 < len(item) <= MAX_ID and item.isprintable() and kind in KINDS for item, kind in made):
-            return tuple(map(Event._make, ((item, kind, None) for item, kind in made)))
+    if type(given) is list and 0 < len(given) <= MAX_EVENTS:
+        try:
+            idents, kinds = [one["item"] for one in given], [one["kind"] for one in given]
+            # In loops of C: this is the longest part of most requests.
+            if max(map(len, given)) == 2 and all(map(str.isprintable, idents)) and all(idents) and \
+                    max(map(len, idents)) <= MAX_ID and KNOWN.issuperset(kinds):
+                return tuple(map(Event._make, zip(idents, kinds, repeat(None))))
+        except (TypeError, KeyError):
+            pass               # not plain
     return fields.items("events", event, (), most=MAX_EVENTS)
 
 
@@ -97,13 +105,23 @@ def word(value: Any, place: str) -> str:
 
 
 def rules(fields: Fields) -> Rules:
-    """The field `rules` and the field `filters`."""
+    """The field `rules` and the field `filters`. A shop's pages send the same few, which are read once."""
+    written = orjson.dumps((fields.raw("rules", {}), fields.raw("filters", {})))
+    return known_rules(written) if len(written) <= MAX_KNOWN else read_rules(written)
+
+
+def read_rules(written: bytes) -> Rules:
+    """The rules of [rules, filters] as JSON."""
+    fields = Fields(dict(zip(("rules", "filters"), orjson.loads(written), strict=True)))
     given = Fields(fields.raw("rules", {}), fields.at("rules"))
     made = Rules(
         filters(fields, "filters"), given.number("margin_weight", 0.0, -1000, 1000), given.whole("per_brand", 0, 0, MAX_COUNT),
         given.whole("per_category", 0, 0, MAX_COUNT), given.number("diversity", 0.3, 0, 1), given.whole("window", 100, 1, 1000))
     given.done()
     return made
+
+
+known_rules = lru_cache(256)(read_rules)
 
 
 def filters(fields: Fields, name: str) -> Filters:

@@ -46,7 +46,8 @@ def answer(asset: Asset, snapshot: Snapshot, ask: AskItems, visit: Visit, taste:
     allowed = every.without(hidden)
     bias = asset.bias(snapshot, ask.rules.margin_weight)
     ranking, basis = ranked(asset, snapshot, visit, taste, allowed, bias)
-    like: Likeness = by_facts(snapshot) if asset.taste is None else by_vectors(asset.taste.vectors.floats)
+    like: Likeness = by_facts(snapshot) if asset.taste is None else by_vectors(
+        asset.taste.vectors.floats, asset.taste.fitted.unit)
     rows, scores = choose(ranking, snapshot, ask.rules, ask.count, like)
     why: list[list[Reason]] = [[] for _ in rows]
     if ask.explain:

@@ -14,6 +14,7 @@ SECTIONS = {
     "retrieval": "aisle.bench.recommend.retrieval:run",
     "served": "aisle.bench.recommend.served:run",
     "search": "aisle.bench.recommend.search:run",
+    "search_http": "aisle.bench.recommend.search_http:run",
     "choose": "aisle.bench.recommend.choose:run",
 }
 

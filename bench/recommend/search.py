@@ -277,16 +277,21 @@ def real(options: Options, means: Meaning | None, why: str) -> Iterator[Row]:
 
 # ---- time
 
+def many(size: int) -> list[Item]:
+    """The made-up shop's products over and over, with made words in their texts."""
+    rng, base = random.Random(3), items()
+    made = ["".join(rng.choice("bdfgklmnprstv") + rng.choice("aeiou") for _ in range(3)) for _ in range(20_000)]
+    return [replace(base[i % len(base)], id=f"{i}", text=f"{base[i % len(base)].text} {' '.join(rng.choices(made, k=12))}")
+            for i in tqdm(range(size), desc="make items", leave=False)]
+
+
 def speed(options: Options) -> Iterator[Row]:
-    """A large catalogue: the shop's products over and over, with made words in their texts."""
+    """A large catalogue, without a server around it."""
     size = 10_000 if options.quick else 100_000
     case = f"search: {size} items"
     if not options.wants(case):
         return
-    rng, base = random.Random(3), items()
-    made = ["".join(rng.choice("bdfgklmnprstv") + rng.choice("aeiou") for _ in range(3)) for _ in range(20_000)]
-    goods = [replace(base[i % len(base)], id=f"{i}", text=f"{base[i % len(base)].text} {' '.join(rng.choices(made, k=12))}")
-             for i in tqdm(range(size), desc="make items", leave=False)]
+    goods = many(size)
     begin = process_time()
     shop = Shop(goods, None)
     yield Row(case, "CPU time to index", process_time() - begin, "s", note="in two languages; once, behind the open port")

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from .ask import NOT
-from .lexicon import Lexicon, atoms
+from .lexicon import Atom, Lexicon, atoms
 from .said import STARTS, spans
-from .words import MOST_OF_ITEM, normal, pieces, terms
+from .units import measure_terms
+from .words import MOST_OF_ITEM, joined_terms, normal, pieces, word_terms
 
 TITLE, CATEGORY, BRAND, ATTRIBUTE, TEXT = 3.0, 2.0, 2.0, 1.5, 1.0
 SURE, SAID, OF_A_PATH, MENTIONED = 1.0, 0.9, 0.89, 0.6     # a facet of an attribute, the title, the category, the text
@@ -123,20 +124,26 @@ class Reader:
 
     def _look(self, text: str) -> Read:
         """The terms and the facets of a normal text; what is negated gives neither, but terms that say so."""
-        cut = list(pieces(text))
-        found = atoms(text, cut)
+        found: list[Atom] = []
+        made: list[str] = []
+        for kind, piece, start, end in pieces(text):
+            if kind == "joined":
+                found += [Atom(c, kind, start + i, start + i + 1) for i, c in enumerate(piece)]
+                made += joined_terms(piece, False)
+                continue
+            some = word_terms(piece, False) if kind == "word" else (piece,) if kind == "picture" else measure_terms(piece)
+            if some:
+                found.append(Atom(some[0], kind, start, end))
+                made += some
+            if kind == "word":
+                self.surfaces.add(piece)
         facets: list[str] = []
         negated: set[str] = set()
-        for span in spans(text, found, self.lexicon):
+        for span in spans(text, found, self.lexicon, False):
             if span.negated:
                 negated.update(atom.text for atom in found[span.start:span.end])
             else:
                 facets += span.facets
-        made: list[str] = []
-        for piece in cut:
-            made += terms(piece)
-            if piece.kind == "word":
-                self.surfaces.add(piece.text)
         if negated:
             made = [NOT + term if term in negated and term not in STARTS else term for term in made]
         return tuple(made), tuple(dict.fromkeys(facets))

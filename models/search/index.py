@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from .ask import NOT, Known, Understood, nobody, understand
 from .facts import SAID, Reader, Thing
+from .kept import Kept
 from .lexicon import Lexicon
 from .postings import NOTHING, Forward, Postings, Segment, Terms, average_of, forward, segment
 from .typos import Vocabulary
@@ -44,10 +46,16 @@ class Found:
 
 
 class Index:
-    """`follow` is a listener for a catalogue; everything else is safe from any thread meanwhile."""
+    """`follow` is a listener for a catalogue; everything else is safe from any thread meanwhile.
 
-    def __init__(self, lexicon: Lexicon) -> None:
+    A first catalogue of `later` items or more is read when it is first asked, so that `settle` can be told before what a
+    file has kept of it.
+    """
+
+    def __init__(self, lexicon: Lexicon, later: int = sys.maxsize) -> None:
         self.lexicon = lexicon
+        self.later = later
+        self._late: list[tuple[State, np.ndarray]] = []      # changes to take up
         self.reader = Reader(lexicon)
         self.terms = Terms()
         self.vocabulary = Vocabulary()
@@ -60,31 +68,68 @@ class Index:
     def follow(self, snapshot: State, rows: np.ndarray, told: np.ndarray) -> None:
         """Take up the changes of a catalogue: `told` are the rows whose texts are new, changed or gone."""
         with self._lock:
-            now = self.postings
-            if not len(told) and now.rows == len(snapshot):
-                return
-            alive = [row for row in told.tolist() if snapshot.alive[row]]
-            new = self._read(snapshot, alive)
-            items = int(np.count_nonzero(snapshot.alive))
-            delta = now.delta.forward.without(told).joined(new)
-            replaced = np.union1d(now.replaced, told).astype(np.int32)
-            if len(delta.rows) > max(LEAST_DELTA, SHARE_DELTA * len(snapshot)) or not len(now.base.forward.rows):
-                whole = now.base.forward.without(replaced).joined(delta)
-                self._average = average_of(whole, self.terms)
-                empty = segment(NOTHING, self.terms, self._average)
-                self.postings = Postings(self._segment(whole), empty, np.zeros(0, np.int32), len(snapshot), items)
+            if self._late or (not self.postings.rows and len(told) >= self.later):
+                self._late.append((snapshot, told))
             else:
-                self.postings = Postings(now.base, self._segment(delta), replaced, len(snapshot), items)
+                self._take(snapshot, told)
+
+    def settle(self, kept: Kept | None = None) -> Kept | None:
+        """Take up what waits; `kept` is what the first of it, a whole catalogue, gave another time.
+
+        What is to be kept of it, None where nothing waited or `kept` was given.
+        """
+        if not self._late:
+            return None
+        with self._lock:
+            if not self._late:
+                return None
+            snapshot, told = self._late[0]
+            if kept is not None:
+                self._restore(kept)
+                self._put(snapshot, told, kept.forward)
+            else:
+                self._take(snapshot, told)
+            made = None if kept is not None else Kept(
+                self.postings.base.forward, list(self.terms.names), list(self.lexicon.learnt), list(self.vocabulary.words),
+                self.vocabulary.counts())
+            for snapshot, told in self._late[1:]:
+                self._take(snapshot, told)
+            self._late = []
+            return made
+
+    def _restore(self, kept: Kept) -> None:
+        for term in kept.terms:
+            self.terms.number(term)
+        for facet, phrase in kept.learnt:
+            self.lexicon.learn(facet, phrase)
+        self.vocabulary.restore(kept.words, kept.counts)
+
+    def _take(self, snapshot: State, told: np.ndarray) -> None:
+        if len(told) or self.postings.rows != len(snapshot):
+            self._put(snapshot, told, self._read(snapshot, [row for row in told.tolist() if snapshot.alive[row]]))
+
+    def _put(self, snapshot: State, told: np.ndarray, new: Forward) -> None:
+        """Replace what stands in the rows `told`."""
+        now, items = self.postings, int(np.count_nonzero(snapshot.alive))
+        delta = now.delta.forward.without(told).joined(new)
+        replaced = np.union1d(now.replaced, told).astype(np.int32)
+        if len(delta.rows) > max(LEAST_DELTA, SHARE_DELTA * len(snapshot)) or not len(now.base.forward.rows):
+            whole = now.base.forward.without(replaced).joined(delta)
+            self._average = average_of(whole, self.terms)
+            empty = segment(NOTHING, self.terms, self._average)
+            self.postings = Postings(self._segment(whole), empty, np.zeros(0, np.int32), len(snapshot), items)
+        else:
+            self.postings = Postings(now.base, self._segment(delta), replaced, len(snapshot), items)
 
     def _segment(self, made: Forward) -> Segment:
         return segment(made, self.terms, self._average)
 
     def _read(self, snapshot: State, rows: Sequence[int]) -> Forward:
-        number = self.terms.number
+        number, place = self.terms.number, self.terms.place
         found: list[dict[int, float]] = []
         for row in rows:
             weights, facets = self.reader.facts(snapshot.items[row])
-            one = {number(term): weight for term, weight in weights.items()}
+            one = {place[term] if term in place else number(term): weight for term, weight in weights.items()}
             one.update((number("@" + facet), sure) for facet, sure in facets.items())
             found.append(one)
         self.vocabulary.add(self.reader.surfaces)
@@ -95,10 +140,12 @@ class Index:
 
     def understand(self, question: str, real: Known = nobody) -> Understood:
         """What a question asks for, with the words of this catalogue; `real` knows words that it has not."""
+        self.settle()
         return understand(question, self.lexicon, self.terms.place.__contains__, self.vocabulary, real)
 
     def find(self, asked: Understood, *, facets: bool = True) -> Found:
         """Score every row. Without `facets` by the words alone, as a plain BM25 would."""
+        self.settle()
         now, place = self.postings, self.terms.place
         wanted = [(place[term], weight) for term, weight in asked.terms if term in place]
         if facets:
@@ -145,6 +192,7 @@ class Index:
         return [term for term, _ in asked.terms if term in have]
 
     def _at(self, row: int) -> dict[str, float]:
+        self.settle()
         found = self.postings.delta.at(row) or self.postings.base.at(row)
         if found is None:
             return {}

@@ -62,7 +62,7 @@ class Lexicon:
         self.names = names
         self.known: set[str] = set()                  # every atom of a phrase: a word that needs no correction
         self.surfaces: dict[str, str] = {}            # a phrase's word as it is written -> its atom
-        self.learnt = 0
+        self.learnt: list[tuple[str, str]] = []       # (facet, phrase) of a shop's own values
         self.phrases: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
         for value in values:
             for phrase in (p for language in value.phrases.values() for p in language):
@@ -88,20 +88,19 @@ class Lexicon:
 
     def learn(self, facet: str, phrase: str) -> None:
         """A value of a shop's attribute that no phrase names: its own text is its phrase from now on."""
-        if facet in self.values or self.learnt >= MOST_LEARNT:
+        if facet in self.values or len(self.learnt) >= MOST_LEARNT:
             return
-        self.learnt += 1
+        self.learnt.append((facet, phrase))
         self.values[facet] = Value(facet, {"en": (phrase,)})
         self._add(phrase, facet)
 
     def match(self, found: Sequence[Atom], at: int) -> tuple[int, tuple[str, ...]]:
         """(length of the longest phrase that begins at that atom, its facets); (0, ()) for none."""
-        entries = self.phrases.get(found[at].text)
-        if entries is not None:
-            for key, facets in entries:
-                if len(key) == 1 or (len(key) <= len(found) - at
-                                     and all(found[at + i].text == word for i, word in enumerate(key))):
-                    return len(key), facets
+        for key, facets in self.phrases.get(found[at].text, ()):
+            size = len(key)
+            if size == 1 or (at + size <= len(found) and found[at + 1].text == key[1] and
+                             all(found[at + i].text == key[i] for i in range(2, size))):
+                return size, facets
         return 0, ()
 
     @cache     # noqa: B019 - one lexicon lives as long as its shop

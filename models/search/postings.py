@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -58,8 +59,8 @@ class Forward:
 def forward(rows: Sequence[int], found: Sequence[dict[int, float]]) -> Forward:
     """Of a dictionary of term numbers and weights for each row."""
     starts = np.concatenate([[0], np.cumsum([len(one) for one in found])]).astype(np.int64)
-    terms = np.fromiter((term for one in found for term in one), np.int32, int(starts[-1]))
-    weights = np.fromiter((weight for one in found for weight in one.values()), np.float32, int(starts[-1]))
+    terms = np.fromiter(chain.from_iterable(found), np.int32, int(starts[-1]))
+    weights = np.fromiter(chain.from_iterable(one.values() for one in found), np.float32, int(starts[-1]))
     return Forward(np.array(rows, np.int32), starts, terms, weights)
 
 
@@ -101,11 +102,18 @@ def segment(made: Forward, terms: Terms, average: float) -> Segment:
     lengths = np.bincount(np.repeat(np.arange(len(counts)), counts), np.where(is_flat, 0.0, made.weights), len(counts))
     norm = (K1 * (1 - B + B * lengths / max(average, 1e-6))).astype(np.float32)
     parts = np.where(is_flat, made.weights, made.weights / (made.weights + np.repeat(norm, counts)))
-    order = np.argsort(made.terms, kind="stable")
+    order = by_number(made.terms)
     starts = np.concatenate([[0], np.cumsum(np.bincount(made.terms, minlength=count))]).astype(np.int64)
     place = np.full(int(made.rows.max(initial=-1)) + 1, -1, np.int32)
     place[made.rows] = np.arange(len(made.rows), dtype=np.int32)
     return Segment(made, starts, np.repeat(made.rows, counts)[order], parts[order].astype(np.float32), place)
+
+
+def by_number(terms: np.ndarray) -> np.ndarray:
+    """The stable order of numbers from 0, int64: by halves of 16 bits, which NumPy sorts in one pass each."""
+    low = np.argsort(terms.astype(np.uint16), kind="stable")
+    high = (terms >> 16).astype(np.uint16)
+    return low[np.argsort(high[low], kind="stable")] if high.any() else low
 
 
 def average_of(made: Forward, terms: Terms) -> float:

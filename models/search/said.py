@@ -21,11 +21,13 @@ NEGATORS: tuple[tuple[str, ...], ...] = tuple(sorted((
         "不能是",
         "别是", "别要", "不要有", "不需要", "未添加", "不加", "不", "没")),
 ), key=len, reverse=True))
-STARTS = frozenset(words[0] for words in NEGATORS)
+STARTS: dict[str, tuple[tuple[str, ...], ...]] = {       # first word -> the negators that begin with it, longest first
+    first: tuple(words for words in NEGATORS if words[0] == first) for first in dict.fromkeys(w[0] for w in NEGATORS)}
 LITTLE = "any a an the mad of from too very with so it to them is are much kind have be has in contain contains"
 SKIPPED = frozenset(LITTLE.split()) | frozenset("有太会那么很用是的含任何")
 ALSO = frozenset(("or", "nor", "或", "和", "及"))
-MARKS = STARTS | ALSO | {"fre"}
+FREE = "fre"               # of "lace-free": what stands before it is negated
+MARKS = STARTS.keys() | ALSO | {FREE}
 NO_NEGATION_AFTER = frozenset("特级类性区识个")   # "特别" is "very", not "do not"
 BEFORE_NO_NEGATION = {"非": "常", "无": "论", "不": "错过同断仅但", "没": "想"}
 LONGEST_HAN = 4
@@ -49,7 +51,7 @@ def negator(found: Sequence[Atom], at: int) -> int:
         return 0
     if at + 1 < len(found) and found[at + 1].text in BEFORE_NO_NEGATION.get(first, ""):
         return 0
-    for words in NEGATORS:
+    for words in STARTS[first]:
         if len(words) <= len(found) - at and all(found[at + i].text == word for i, word in enumerate(words)):
             return len(words)
     return 0
@@ -60,13 +62,18 @@ def boundary(text: str, found: Sequence[Atom], at: int) -> bool:
     return at > 0 and not PUNCTUATION.isdisjoint(text[found[at - 1].end:found[at].start])
 
 
-def spans(text: str, found: Sequence[Atom], lexicon: Lexicon) -> list[Span]:
-    """All phrases and words of a text in order, negators left out. A phrase that contains its own "no" ("non-slip") wins."""
+def spans(text: str, found: Sequence[Atom], lexicon: Lexicon, plain: bool = True) -> list[Span]:
+    """All phrases and words of a text in order, negators left out. A phrase that contains its own "no" ("non-slip") wins.
+
+    Without `plain` words that are neither part of a phrase nor negated are left out.
+    """
     made: list[Span] = []
-    at = 0
+    at, phrases = 0, lexicon.phrases
     while at < len(found):
-        if found[at].text not in lexicon.phrases and found[at].text not in MARKS:
-            made.append(Span(at, at + 1, (), False))
+        first = found[at].text
+        if first not in phrases and first not in MARKS:
+            if plain or (at + 1 < len(found) and found[at + 1].text == FREE):
+                made.append(Span(at, at + 1, (), False))
             at += 1
             continue
         length, facets = lexicon.match(found, at)
@@ -81,7 +88,7 @@ def spans(text: str, found: Sequence[Atom], lexicon: Lexicon) -> list[Span]:
         if head:
             at = negated(text, found, lexicon, at, head, made)
             continue
-        if found[at].text == "fre" and made and made[-1].end == at and not boundary(text, found, at):     # "lace-free"
+        if first == FREE and made and made[-1].end == at and not boundary(text, found, at):     # "lace-free"
             made[-1] = made[-1]._replace(negated=True)
         elif found[at].text not in ALSO:
             made.append(Span(at, at + 1, (), False))

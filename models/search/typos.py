@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,6 +40,15 @@ class Vocabulary:
                 self.place[word] = at
             self._counts[at] += 1
 
+    def counts(self) -> np.ndarray:
+        """How often each word occurs, int32, in the order of `words`."""
+        return self._counts[:len(self.words)].copy()
+
+    def restore(self, words: Sequence[str], counts: np.ndarray) -> None:
+        """Words and counts as they were told by a vocabulary that began as this one."""
+        self.add(words)
+        self._counts[:len(words)] = counts
+
     def _grow(self) -> None:
         for name in ("_letters", "_masks", "_lengths", "_counts"):
             old = getattr(self, name)
@@ -50,11 +59,13 @@ class Vocabulary:
         most, count = (2 if len(word) >= FAR else 1), len(self.words)
         if len(word) < LEAST or len(word) > WIDTH or not count:
             return None
-        differing = np.bitwise_count(self._masks[:count] ^ np.uint64(mask(word)))
-        near = np.flatnonzero((differing <= 2 * most) & (np.abs(self._lengths[:count] - len(word)) <= most))
+        near = np.flatnonzero(np.abs(self._lengths[:count] - len(word)) <= most)
+        own, theirs = np.uint64(mask(word)), self._masks[near]
+        # One edit adds or takes away one letter of each word at most.
+        near = near[(np.bitwise_count(own & ~theirs) <= most) & (np.bitwise_count(theirs & ~own) <= most)]
         if not len(near):
             return None
-        found = distances(np.array([ord(c) for c in word], np.uint32), self._letters[near], self._lengths[near])
+        found = distances(np.array([ord(c) for c in word], np.uint32), self._letters[near], self._lengths[near], most)
         good = near[found <= most]
         if not len(good):
             return None
@@ -71,17 +82,21 @@ def mask(word: str) -> int:
     return made
 
 
-def distances(word: np.ndarray, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Edits (a letter wrong, missing, too many, two swapped) from `word` to each row of letters, int16 (n,)."""
+def distances(word: np.ndarray, letters: np.ndarray, lengths: np.ndarray, most: int = WIDTH) -> np.ndarray:
+    """Edits (a letter wrong, missing, too many, two swapped) from `word` to each row of letters, int16 (n,).
+
+    What is more than `most` is told as anything above it: only places so far from the diagonal are looked at.
+    """
     n, width = len(letters), letters.shape[1]
     before = np.zeros((n, width + 1), np.int16)
     last = np.tile(np.arange(width + 1, dtype=np.int16), (n, 1))
     for i, letter in enumerate(word):
-        row = np.empty_like(last)
+        row = np.full_like(last, width + i)
         row[:, 0] = i + 1
-        differs = (letters != letter).astype(np.int16)
-        for j in range(width):
-            cost = np.minimum(np.minimum(last[:, j + 1] + 1, row[:, j] + 1), last[:, j] + differs[:, j])
+        first, end = max(0, i - most), min(width, i + most + 1)
+        differs = (letters[:, first:end] != letter).astype(np.int16)
+        for j in range(first, end):
+            cost = np.minimum(np.minimum(last[:, j + 1] + 1, row[:, j] + 1), last[:, j] + differs[:, j - first])
             if i and j:
                 swapped = (letters[:, j - 1] == letter) & (letters[:, j] == word[i - 1])
                 cost = np.where(swapped, np.minimum(cost, before[:, j - 1] + 1), cost)

@@ -41,7 +41,8 @@ _PARTS = re.compile(rf"({NUMBER})\s?-?({UNIT})")
 
 
 @lru_cache(maxsize=100_000)
-def _measure(text: str) -> tuple[str, ...]:
+def measure_terms(text: str) -> tuple[str, ...]:
+    """`measure`, kept."""
     if _SIZED.fullmatch(text):
         found = _SIZE_VALUE.findall(text)
         return (f"#size{found[-1]}",) if found else ()
@@ -54,7 +55,7 @@ def _measure(text: str) -> tuple[str, ...]:
 
 def measure(text: str) -> list[str]:
     """The term of a measure: "0.5 l" and "500 毫升" are both "#500ml", "42 码" and "size 42" both "#size42"."""
-    return list(_measure(text))
+    return list(measure_terms(text))
 
 
 def number(text: str) -> float:

@@ -83,8 +83,8 @@ def normal(text: str, most: int = MOST_CHARACTERS) -> str:
 def pieces(text: str) -> Iterator[Piece]:
     """The pieces of a text that went through `normal`, in order."""
     for found in (PIECES if MAY_MEASURE.search(text) else PLAIN_PIECES).finditer(text):
-        kind = found.lastgroup or "word"
-        yield Piece(kind, found.group(kind)[:None if kind == "joined" else LONGEST_WORD], found.start(kind), found.end(kind))
+        kind, piece = found.lastgroup or "word", found[0]
+        yield Piece(kind, piece if kind == "joined" else piece[:LONGEST_WORD], *found.span())
 
 
 def terms(piece: Piece, searched: bool = False) -> list[str]:
@@ -99,12 +99,13 @@ def terms(piece: Piece, searched: bool = False) -> list[str]:
     if piece.kind == "picture":
         return [piece.text]
     if piece.kind == "joined":
-        return list(_joined(piece.text, searched))
-    return list(_word(piece.text, searched))
+        return list(joined_terms(piece.text, searched))
+    return list(word_terms(piece.text, searched))
 
 
 @lru_cache(maxsize=100_000)
-def _word(text: str, searched: bool) -> tuple[str, ...]:
+def word_terms(text: str, searched: bool) -> tuple[str, ...]:
+    """`terms` of a word."""
     text = text.replace("’", "'").removesuffix("'s").replace("'", "")
     if text.isascii():
         return () if searched and text in STOP else (stem(text),)
@@ -115,7 +116,8 @@ def _word(text: str, searched: bool) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=100_000)
-def _joined(text: str, searched: bool) -> tuple[str, ...]:
+def joined_terms(text: str, searched: bool) -> tuple[str, ...]:
+    """`terms` of a run of a script without spaces."""
     if not searched:
         return (*text, *(text[i:i + 2] for i in range(len(text) - 1)))
     text = EMPTY_HAN.sub("的", text)

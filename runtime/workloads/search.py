@@ -6,6 +6,7 @@ It is answered by a shop (`recommend`), whose catalogue it follows; see `join`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...models.bundle import Bundle, BundleError
+from ...models.search import kept as disk
 from ...models.search.ask import Understood
 from ...models.search.fuse import Fused, blocked_too, weight_of
 from ...models.search.index import Index
@@ -25,7 +27,8 @@ from ...models.search.meaning import question_text
 from ...models.search.why import Why, why
 from ...models.shop.catalogue import Catalogue
 from ...models.shop.choose import by_facts, choose
-from ...models.shop.rules import Masks, Rules, why_none
+from ...models.shop.ranking import ByVectors
+from ...models.shop.rules import Allowed, Masks, Rules, why_none
 from ...models.shop.snapshot import Snapshot
 from ...models.shop.taste import Taste
 from ..errors import AisleError, NotFound
@@ -35,6 +38,7 @@ from .phrasing import phrasing
 log = logging.getLogger("aisle.search")
 MAX_EVENTS, MAX_COUNT, MAX_QUESTION = 200, 100, 20_000
 AT_ONCE = 5_000            # items up to which a search takes less than a millisecond
+LATER = 2_000              # items from which on the index is kept on the disk: it takes half a second to make
 NEWEST = 10                # events that count as taste
 SAVE_EVERY = 2_000         # vectors made before they are kept on the disk, for a catalogue that is long in the making
 LEXICON = "lexicon.toml"
@@ -106,13 +110,14 @@ class Searcher:
     currency: str = ""
     encoder_name: str = ""
     phrase: Callable[[str, Sequence[str], str], str] | None = None      # puts the questions of "help me choose" into words
+    lexicons: Sequence[Path] = ()                                       # the shop's own
     filling: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
 def join(bundle: Bundle, catalogue: Catalogue, masks: Masks, taste: Taste | None) -> Searcher:
     """Index a shop's catalogue, and follow it from now on. BundleError where its lexicon is damaged."""
-    own = bundle.path(LEXICON)
-    index = Index(read_lexicon(*([own] if own.is_file() else [])))
+    own = [path] if (path := bundle.path(LEXICON)).is_file() else []
+    index = Index(read_lexicon(*own), LATER)
     likeness = Likeness(index)
     catalogue.listen(index.follow)
     catalogue.listen(likeness.follow)
@@ -120,12 +125,21 @@ def join(bundle: Bundle, catalogue: Catalogue, masks: Masks, taste: Taste | None
     if not isinstance(currency, str) or not isinstance(encoder, str):
         raise BundleError(f"bundle {bundle.name!r}: params.currency and params.encoder: expected texts such as \"CNY\" and "
                           f"\"text-encoder\", got {currency!r} and {encoder!r}")
-    return Searcher(catalogue, masks, taste, index, likeness, currency.upper(), encoder, phrasing(bundle))
+    return Searcher(catalogue, masks, taste, index, likeness, currency.upper(), encoder, phrasing(bundle), own)
 
 
 def restore(searcher: Searcher, state: Path, name: str) -> None:
-    """Keep the vectors of items in the folder `state`, so that a restart does not make them again."""
+    """Keep the index and the vectors of items in the folder `state`, so that a restart does not make them again."""
     searcher.likeness.file = state / "shop" / f"{name}.vectors.npz"
+    file, key = state / "shop" / f"{name}.index.npz", disk.key_of(searcher.catalogue.ident, searcher.lexicons)
+    made = searcher.index.settle(disk.load(file, key))
+    if made is not None:
+        try:
+            disk.save(file, key, made)
+        except OSError as error:
+            log.warning("the index cannot be kept in %s and is made again at each start: %s", file, error.strerror or error)
+    gc.collect()                    # what was made stays; see recommend.load
+    gc.freeze()
 
 
 async def run(request: Request, engine: Engine, searcher: Searcher) -> Verdict:
@@ -265,11 +279,13 @@ def liked(request: Request, snapshot: Snapshot, searcher: Searcher, words: np.nd
                if (vector := taste.vector(ident, snapshot.row(ident))) is not None]
     if not vectors:
         return None
-    mean = np.mean(vectors, axis=0)
-    found = taste.vectors.view(len(snapshot)).floats @ mean
-    low, high = float(found.min(initial=0.0)), float(found.max(initial=0.0))
-    scaled: np.ndarray = ((found - low) / max(high - low, 1e-9) * request.taste * (words > 0)).astype(np.float32)
-    return scaled
+    mean = np.mean(vectors, axis=0).astype(np.float32)
+    view, every = taste.vectors.view(len(snapshot)), Allowed.of(np.ones(len(snapshot), bool))
+    low, high = (sign * max([0.0, *ByVectors(view, sign * mean, every).best(1)[1].tolist()]) for sign in (-1, 1))
+    rows = np.flatnonzero(words > 0)           # of a large catalogue few: the others' vectors need not be read
+    made = np.zeros(len(snapshot), np.float32)
+    made[rows] = (view.floats[rows] @ mean - low) / max(high - low, 1e-9) * request.taste
+    return made
 
 
 def notes(searcher: Searcher) -> list[str]:
@@ -284,6 +300,7 @@ def notes(searcher: Searcher) -> list[str]:
 def about(searcher: Searcher) -> dict[str, Any]:
     """What people want to know of a shop's search."""
     likeness = searcher.likeness
+    searcher.index.settle()
     encoder = None if likeness.encoder is None else {"name": likeness.encoder.name, "version": likeness.encoder.version,
                                                      "languages": list(likeness.encoder.languages)}
     return {"items": searcher.index.postings.items, "terms": len(searcher.index.terms), "currency": searcher.currency,

@@ -54,3 +54,6 @@ def test_distances_are_the_textbooks(word: str, others: list[str]) -> None:
     lengths = np.array([len(other) for other in others])
     found = distances(np.array([ord(c) for c in word], np.uint32), letters, lengths)
     assert found.tolist() == [plain(word, other) for other in others]
+    for most in (1, 2):
+        near = distances(np.array([ord(c) for c in word], np.uint32), letters, lengths, most)
+        assert np.minimum(near, most + 1).tolist() == np.minimum(found, most + 1).tolist()

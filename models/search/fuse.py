@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,12 @@ class Fused:
     query: np.ndarray | None = None
     taste: np.ndarray | None = None
     meaning: float = GRASPED
+    most: float | None = None      # the score of the very best, where `allowed` may be without it
+
+    def among(self, allowed: Allowed) -> Fused:
+        """The same order of other rows, which are all allowed here too; see `models.shop.ranking.Ranking`."""
+        _, first = self.best(1)
+        return replace(self, allowed=allowed, most=self.most if self.most is not None or not len(first) else float(first[0]))
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64, scores float32) of the best k that are allowed, best first, equal scores by rising row.
@@ -60,7 +66,7 @@ class Fused:
         near = np.zeros(len(rows), bool)
         if self.view is not None and self.query is not None:
             near = self.view.floats[rows] @ self.query >= LEAST_COSINE
-        keep = ((self.words[rows] > 0) | near) & (scores >= LEAST_SHARE * scores[0])
+        keep = ((self.words[rows] > 0) | near) & (scores >= LEAST_SHARE * (scores[0] if self.most is None else self.most))
         return rows[keep], scores[keep]
 
 
@@ -71,11 +77,4 @@ def weight_of(grasp: float) -> float:
 
 def found(scores: np.ndarray, allowed: Allowed) -> ByScore:
     """The order of the rows that have a score at all: few, where most have none."""
-    return ByScore(scores, blocked_too(allowed, scores <= 0))
-
-
-def blocked_too(allowed: Allowed, mask: np.ndarray) -> Allowed:
-    """`allowed` without the rows where `mask` is True, bool (n,)."""
-    bitmap = allowed.bitmap | np.packbits(mask, bitorder="little")
-    free = np.unpackbits(bitmap, count=len(mask), bitorder="little") == 0
-    return Allowed(bitmap, int(np.count_nonzero(free)))
+    return ByScore(scores, allowed.but(scores <= 0))

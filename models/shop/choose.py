@@ -22,7 +22,7 @@ def choose(ranking: Ranking, snapshot: Snapshot, rules: Rules, count: int, liken
     Each is the one of the window (the best `rules.window` rows of the ranking) that the caps allow and whose value is the
     greatest: (1 - diversity) * its score on a scale from 0 (the last of the first window) to 1 (the best), less diversity *
     its greatest likeness to what is chosen. Of equal values the better score counts, then the lower row. Where the caps
-    allow nothing more of the window, the window is doubled.
+    allow nothing more of the window, the next one is the best rows that they do allow.
     """
     window = max(rules.window, count) if rules.diversity or rules.per_brand or rules.per_category else count
     rows, scores = ranking.best(window)
@@ -32,17 +32,16 @@ def choose(ranking: Ranking, snapshot: Snapshot, rules: Rules, count: int, liken
     while len(list_.chosen) < count:
         if list_.take():
             continue
-        if len(list_.rows) < window:           # the ranking had no more
+        if len(rows) < window:                 # the ranking had no more
             break
-        window *= 2
-        more, scored = ranking.best(window)
-        list_.widen(more, scored)
+        rows, scores = ranking.among(ranking.allowed.but(list_.closed())).best(window)
+        list_.go_on(rows, scores)
     return [int(list_.rows[at]) for at in list_.chosen], [float(list_.scores[at]) for at in list_.chosen]
 
 
 @dataclass
 class List:
-    """The list so far. `rows` and `scores` are the window, `chosen` places in it."""
+    """The list so far. `rows` and `scores` are what was chosen of earlier windows and the window, `chosen` places in them."""
 
     snapshot: Snapshot
     rules: Rules
@@ -87,18 +86,24 @@ class List:
         if self.pairs is not None:
             np.maximum(self.alike, self.pairs(at), out=self.alike)
 
-    def widen(self, rows: np.ndarray, scores: np.ndarray) -> None:
-        """A longer window, which begins with the one before."""
-        chosen = self.rows[self.chosen]
-        self.rows, self.scores = rows, scores
-        place = {row: at for at, row in enumerate(rows.tolist())}
-        self.chosen = [place[row] for row in chosen.tolist()]
+    def closed(self) -> np.ndarray:
+        """The rows of the catalogue that may not be chosen any more, bool (n,): chosen, or with a full brand or category."""
+        made = np.zeros(len(self.snapshot), bool)
+        made[self.rows[self.chosen]] = True
+        for (most, column), counts in zip(self.caps, self.counts, strict=True):
+            full = [code for code, many in counts.items() if most and code and many >= most]
+            if full:
+                made |= np.isin(column, full)
+        return made
+
+    def go_on(self, rows: np.ndarray, scores: np.ndarray) -> None:
+        """With another window, of rows that are not closed."""
+        self.rows = np.concatenate([self.rows[self.chosen], rows])
+        self.scores = np.concatenate([self.scores[self.chosen], scores])
+        self.chosen = list(range(len(self.chosen)))
         self._begin()
         for at in self.chosen:
             self._join(at)
-        for (most, _), codes, counts in zip(self.caps, self.codes, self.counts, strict=True):
-            full = [code for code, many in counts.items() if most and code and many >= most]
-            self.worth[np.isin(codes, full)] = -np.inf
 
 
 def by_vectors(floats: np.ndarray, units: bool = False) -> Likeness:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,13 @@ NOWHERE, NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
 class Ranking(Protocol):
     """An order of the allowed rows."""
 
+    @property
+    def allowed(self) -> Allowed:
+        """The rows."""
+
+    def among(self, allowed: Allowed) -> Ranking:
+        """The same order of other rows, which are all allowed here too."""
+
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64, scores float32) of the best k that are allowed, best first, equal scores by rising row; fewer
         only where fewer are allowed."""
@@ -30,6 +37,10 @@ class ByScore:
 
     scores: np.ndarray
     allowed: Allowed
+
+    def among(self, allowed: Allowed) -> ByScore:
+        """See `Ranking`."""
+        return replace(self, allowed=allowed)
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Ranking`."""
@@ -125,6 +136,10 @@ class ByVectors:
     allowed: Allowed
     bias: np.ndarray | None = None
     extra: tuple[np.ndarray, np.ndarray] = (NOWHERE, NOTHING)
+
+    def among(self, allowed: Allowed) -> ByVectors:
+        """See `Ranking`."""
+        return replace(self, allowed=allowed)
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Ranking`. Found in int8, settled in float32; see `kernels.exact`."""

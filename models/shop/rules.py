@@ -78,6 +78,11 @@ class Allowed:
                 count -= 1
         return Allowed(bitmap, count)
 
+    def but(self, mask: np.ndarray) -> Allowed:
+        """The same without the rows where bool (n,) is true."""
+        bitmap = self.bitmap | np.packbits(mask, bitorder="little")
+        return Allowed(bitmap, int((np.unpackbits(bitmap, count=len(mask), bitorder="little") == 0).sum()))
+
     def rows(self, size: int) -> np.ndarray:
         """The rows themselves, int64, rising, of a catalogue with so many rows."""
         return np.flatnonzero(np.unpackbits(self.bitmap, count=size, bitorder="little") == 0)

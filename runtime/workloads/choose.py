@@ -14,7 +14,6 @@ import numpy as np
 
 from ...models.search import choose
 from ...models.search.choose import Answer, Question
-from ...models.search.fuse import blocked_too
 from ...models.search.lexicon import Lexicon
 from ...models.shop.choose import by_facts
 from ...models.shop.choose import choose as listed
@@ -103,7 +102,7 @@ def beginning(request: Request, snapshot: Snapshot, searcher: Searcher, allowed:
         out[:size] = found.excluded[:size]
         if asked.band is not None and asked.band.currency in ("", searcher.currency):
             out |= ~((snapshot.price >= asked.band.low) & (snapshot.price <= asked.band.high))
-        allowed = blocked_too(allowed, out)
+        allowed = allowed.but(out)
         like = np.zeros(len(snapshot), np.float32)
         like[:size] = found.scores[:size]
         rows = allowed.rows(len(snapshot))

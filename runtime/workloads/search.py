@@ -19,7 +19,7 @@ import numpy as np
 from ...models.bundle import Bundle, BundleError
 from ...models.search import kept as disk
 from ...models.search.ask import Understood
-from ...models.search.fuse import Fused, blocked_too, weight_of
+from ...models.search.fuse import Fused, weight_of
 from ...models.search.index import Index
 from ...models.search.lexicon import read_lexicon
 from ...models.search.likeness import BATCH, Likeness
@@ -250,7 +250,7 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
     if asked.band is not None and not ignored:
         price = snapshot.price.astype(np.float64)          # NaN fits no band
         out |= ~((price >= asked.band.low) & (price <= asked.band.high))
-    free = blocked_too(allowed, out)
+    free = allowed.but(out)
     words = np.zeros(len(snapshot), np.float32)
     words[:size] = found.scores[:size]
     only_rules = not (asked.terms or asked.wanted) and not asked.empty

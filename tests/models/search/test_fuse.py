@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from aisle.models.search import fuse
-from aisle.models.search.fuse import LEAST_COSINE, LEAST_SHARE, Fused, blocked_too, weight_of
+from aisle.models.search.fuse import LEAST_COSINE, LEAST_SHARE, Fused, weight_of
 from aisle.models.shop.ranking import Vectors
 from aisle.models.shop.rules import Allowed
 
@@ -47,5 +47,15 @@ def test_meaning_counts_more_where_the_words_say_little() -> None:
 
 
 def test_blocking_more_counts_anew() -> None:
-    allowed = blocked_too(Allowed(np.array([0b00000001], np.uint8), 4), np.array([False, True, False, False, True]))
+    allowed = Allowed(np.array([0b00000001], np.uint8), 4).but(np.array([False, True, False, False, True]))
     assert allowed.rows(5).tolist() == [2, 3] and allowed.count == 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_far_from_the_very_best_stays_out_without_it(seed: int) -> None:
+    words, vectors, query, allowed, _ = made(300, seed)
+    ranking = Fused(words, allowed, vectors.view(300), query, meaning=0.7)
+    every = ranking.best(300)[0].tolist()
+    closed = np.zeros(300, bool)
+    closed[every[:5]] = True
+    assert ranking.among(allowed.but(closed)).best(300)[0].tolist() == every[5:]

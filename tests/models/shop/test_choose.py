@@ -1,6 +1,8 @@
 """Rules over the exact top-k: the list is what a plain search over every allowed row gives, and is never too short."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +48,7 @@ def plain_choice(scores: np.ndarray, allowed: list[int], snapshot: Snapshot, rul
     least, most = (scores[order[:window][-1]], scores[order[0]]) if order else (0, 1)
     span = float(most) - float(least) or 1.0
     chosen: list[int] = []
+    look = order[:window]
     pairs = by_vectors(vectors)(np.arange(len(vectors)))
     like = np.array([pairs(row) for row in range(len(vectors))])
     while len(chosen) < count:
@@ -54,11 +57,11 @@ def plain_choice(scores: np.ndarray, allowed: list[int], snapshot: Snapshot, rul
             return row not in chosen and not (
                 rules.per_brand and snapshot.brand[row] and same(snapshot.brand) >= rules.per_brand) and not (
                 rules.per_category and snapshot.category[row] and same(snapshot.category) >= rules.per_category)
-        free = [row for row in order[:window] if open_(row)]
+        free = [row for row in look if open_(row)]
         if not free:
-            if window >= len(order):
+            look = [row for row in order if open_(row)][:window]
+            if not look:
                 return chosen
-            window *= 2
             continue
         def value(row: int) -> float:
             alike = max((float(like[c, row]) for c in chosen), default=0.0)
@@ -132,6 +135,21 @@ def test_caps_look_beyond_the_window_until_the_list_is_full() -> None:
     ranking = ByScore(np.arange(1000, 0, -1).astype(np.float32), Masks().allowed(snapshot, Filters()))
     rows, _ = choose(ranking, snapshot, Rules(per_brand=2, window=10), 5, by_facts(snapshot))
     assert rows == [0, 1, 900, 901, 902]
+
+
+def test_a_shop_of_one_brand_is_not_compared_pair_by_pair() -> None:
+    """Whatever the caps leave out is left out of the search; a window that grew to it would take its square of memory."""
+    n, seen = 50_000, []
+    snapshot = Catalogue([Item("a", "x")]).now()
+    snapshot = replace(snapshot, alive=np.ones(n, bool), brand=np.r_[np.ones(n - 2, np.int32), [2, 2]],
+                       category=np.zeros(n, np.int32))
+    ranking = ByScore(np.arange(n, 0, -1).astype(np.float32), Allowed.of(np.ones(n, bool)))
+
+    def like(rows: np.ndarray) -> Callable[[int], np.ndarray]:
+        seen.append(len(rows))
+        return lambda at: np.zeros(len(rows), np.float32)
+    rows, _ = choose(ranking, snapshot, Rules(per_brand=3, diversity=0.3), 10, like)
+    assert rows == [0, 1, 2, n - 2, n - 1] and max(seen) <= 110
 
 
 def test_diversity_spreads_and_without_it_order_is_the_score_alone() -> None:

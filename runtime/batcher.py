@@ -103,7 +103,13 @@ class Batcher:
 
         Only the event loop wakes a worker, so between this and `run_now` nobody else touches its session.
         """
-        return self._calm >= CALM and bool(self._asleep) and not self._closing and not self.policy.wait_us
+        return (self._calm >= CALM and bool(self._asleep) and not self._closing and not self.policy.wait_us
+                and not self._held_back)
+
+    @property
+    def _held_back(self) -> bool:
+        """True while the device is hot and works only part of the time: then every run must wait for its turn."""
+        return self._shares is not None and self._shares.duty < 1 and self.member.threads > 0
 
     def run_now(self, fill: Fill, read: Read, rows: int | None = None) -> tuple[Any, tuple[int, int, int, int]]:
         """Fill, run and read at once on the calling thread; (result, stage times). Only when `ready_now`.

@@ -67,7 +67,7 @@ class Shares:
             member.used = max(member.used, self._clock)
             self._waiting.append(turn)
             self._call()
-        while not turn.called.wait(HOLD_S):      # looks again, as nobody calls when a hold runs out
+        while not turn.called.wait(self._patience):      # looks again, as nobody calls when a hold or a rest runs out
             with self._lock:
                 self._call()
         return turn
@@ -89,6 +89,11 @@ class Shares:
     @property
     def _resting(self) -> bool:
         return self._rests > 0 and time.monotonic() < self._rests
+
+    @property
+    def _patience(self) -> float:
+        """Seconds until it is worth looking again: the rest of a cheap model is shorter than a hold."""
+        return min(HOLD_S, self._rests - time.monotonic()) if self._resting else HOLD_S
 
     def _need(self, member: Member) -> int:
         return min(member.threads, self.threads)

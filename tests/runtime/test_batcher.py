@@ -10,6 +10,7 @@ import pytest
 from aisle.models.bundle import QueuePolicy, TensorSpec
 from aisle.runtime.batcher import CALM, CHEAP_NS, DEAR, MOST_CALM, Batcher, Limits
 from aisle.runtime.errors import Busy, Failed, Late
+from aisle.runtime.shares import Member, Shares
 from aisle.runtime.stats import Stats
 from aisle.runtime.worker import Ran
 
@@ -273,3 +274,50 @@ async def test_a_full_batch_does_not_make_a_cheap_model_dear(made) -> None:
     assert batcher._calm == CALM, "each of the four alone is cheap, as earlier runs said"
     batcher._count(one_run(2 * CHEAP_NS, rows=4, jobs=1))
     assert batcher._calm == CALM - DEAR, "one request of four rows is dear"
+
+
+async def until_ready(batcher: Batcher) -> None:
+    async with asyncio.timeout(10):
+        while not batcher.ready_now:
+            await asyncio.sleep(0.001)
+
+
+class Cheap(Doubling):
+    """Computes for 0.3 ms on the device, and counts how long that really took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads, self.spent = 1, 0      # type: ignore[assignment]
+
+    def run(self, n: int) -> None:
+        start = time.perf_counter_ns()
+        self.y[:n] = 2 * self.x[:n]
+        while time.perf_counter_ns() < start + 300_000:
+            pass
+        self.spent += time.perf_counter_ns() - start
+
+
+async def test_a_cheap_model_rests_too_while_the_device_is_hot() -> None:
+    """Whatever the machine does meanwhile, the runs take no more than the share of the time that they may have."""
+    session, shares = Cheap(), Shares(2)
+    batcher = Batcher(session, "m", Stats(), shares=shares)
+    batcher._calm = MOST_CALM
+    await until_ready(batcher)
+    shares.duty = 0.2
+    assert not batcher.ready_now, "the short way knows no turns"
+    begun = time.perf_counter_ns()
+    for _ in range(40):
+        assert await batcher.call(put(1), get) == 2
+        batcher._calm = MOST_CALM
+    last = session.spent / 40
+    assert session.spent - 5 * last <= 0.2 * (time.perf_counter_ns() - begun)
+    shares.duty = 1.0
+    await until_ready(batcher)
+    await batcher.drain()
+
+
+async def test_a_model_that_uses_no_device_is_not_held_back(made) -> None:
+    _, batcher = made
+    batcher._calm, batcher._shares, batcher.member = MOST_CALM, Shares(1), Member("m", 0)
+    batcher._shares.duty = 0.5
+    await until_ready(batcher)

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from aisle.runtime.shares import Member, Shares
+from aisle.runtime.shares import HOLD_S, Member, Shares
 
 
 def compete(shares: Shares, members: list[Member], seconds: float, turn_s: float = 0.002) -> dict[str, float]:
@@ -95,3 +95,13 @@ def test_who_was_idle_has_saved_nothing_up() -> None:
     turn = shares.take(late)
     shares.give_back(turn)
     assert late.used >= 15e6                          # it starts where the others are, about 20 ms in
+
+
+def test_a_rest_shorter_than_a_hold_is_not_waited_for_as_long(monkeypatch) -> None:
+    shares, clock = Shares(1), [100.0]
+    monkeypatch.setattr("aisle.runtime.shares.time.monotonic", lambda: clock[0])
+    assert shares._patience == HOLD_S
+    shares._rests = 100.0 + HOLD_S / 8
+    assert abs(shares._patience - HOLD_S / 8) < 1e-9
+    shares._rests = 200.0
+    assert shares._patience == HOLD_S, "a rest may be cut short"

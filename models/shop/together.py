@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from threading import Lock
@@ -12,6 +13,7 @@ import numpy as np
 MAX_ITEMS = 200_000        # with a count
 MAX_NEAR = 50              # neighbours of one item
 BACK = 5                   # events before one that it counts as together with
+MANY, FRESH_S = 5000, 1.0  # of so many items what is looked at often is counted once in so many seconds
 HALF = 200_000             # events after which a count weighs half
 
 
@@ -25,6 +27,7 @@ class Together:
         self.seen: dict[str, float] = {}
         self.near: dict[str, dict[str, float]] = {}
         self._weight = 1.0           # of an event now; grows instead of all counts shrinking
+        self._kept: tuple[float, np.ndarray] | None = None
         self._lock = Lock()
 
     def add(self, ident: str, before: Sequence[str]) -> None:
@@ -59,6 +62,7 @@ class Together:
         with self._lock:
             self.seen.clear()
             self.near.clear()
+            self._kept = None
 
     def count(self, ident: str, other: str) -> int:
         """How often two items were looked at together lately."""
@@ -71,15 +75,25 @@ class Together:
     def scores(self, rows: Mapping[str, int], size: int, events: Sequence[str]) -> np.ndarray:
         """float32 (size,) by row: what goes together with these items, the newest most, plus a little for what is looked at
         often. `rows`: id -> row."""
-        found = np.zeros(size, np.float32)
         with self._lock:
-            most = max(self.seen.values(), default=1.0)
-            for ident, count in self.seen.items():
-                self._put(found, rows, ident, 0.01 * count / most)
+            found = self._trends(rows, size)
             for age, ident in enumerate(reversed(events[-20:])):
                 own = self.seen.get(ident, 1.0)
                 for other, count in self.near.get(ident, {}).items():
                     self._put(found, rows, other, 0.85 ** age * count / math.sqrt(own * self.seen.get(other, 1.0)))
+        return found
+
+    def _trends(self, rows: Mapping[str, int], size: int) -> np.ndarray:
+        """What is looked at often, float32 (size,), at most 0.01. Of many items it is counted once in a while only."""
+        kept = self._kept
+        if kept is not None and len(kept[1]) == size and len(self.seen) > MANY and time.monotonic() < kept[0]:
+            return kept[1].copy()
+        found = np.zeros(size, np.float32)
+        place = np.fromiter((rows.get(ident, size) for ident in self.seen), np.int64, len(self.seen))
+        count = np.fromiter(self.seen.values(), np.float64, len(self.seen))
+        there = place < size
+        found[place[there]] = 0.01 * count[there] / max(count.max(initial=0.0), 1e-300)
+        self._kept = (time.monotonic() + FRESH_S, found.copy())
         return found
 
     @staticmethod

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -51,6 +52,10 @@ SWITCHED_OFF = ("changing catalogues is switched off on this server; repository.
                 "it (\"control\", the default, is as repository.control says)")
 OLDER = 3                  # journals of older files of a catalogue that are kept
 AT_ONCE = 200_000          # items up to which an answer takes less than a way to another thread and back is worth
+
+
+# Of each shop for as long as one of its versions is open: the next one takes it over.
+TOGETHER: WeakValueDictionary[str, Together] = WeakValueDictionary()
 
 
 class Engine(Protocol):
@@ -140,12 +145,16 @@ def load(bundle: Bundle) -> Asset:
 
 
 def restore(asset: Asset, state: Path) -> None:
-    """Take up the changes of this catalogue that the folder `state` keeps, and keep later ones there; open the visits."""
+    """Take up the changes of this catalogue that the folder `state` keeps, and keep later ones there; open the visits.
+
+    A bundle that is loaded anew goes on with the visits in memory and with what this shop counted.
+    """
     shop = state / "shop"
     mine = shop / f"{asset.name}-{asset.catalogue.ident}.changes"
     asset.catalogue.keep_in(Lines(mine))
     clean(shop, asset.name, mine)
     asset.privacy.keep_in(shop / f"{asset.name}.visits")
+    asset.together = TOGETHER.setdefault(str(shop / asset.name), asset.together)
     search.restore(asset.search, state, asset.name)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ...models.bundle import BundleError
 from ..errors import Failed, Unsupported
@@ -16,6 +17,8 @@ from .recommend_visits import Visits
 
 MEMORY, DISK, NOTHING = "memory", "disk", "nothing"
 Offload = Callable[..., Any]
+# Of each shop for as long as one of its versions is open.
+VISITS: WeakValueDictionary[str, Visits] = WeakValueDictionary()
 
 
 @dataclass
@@ -55,7 +58,11 @@ class Privacy:
         self._sweeper: asyncio.TimerHandle | None = None
 
     def keep_in(self, folder: Path) -> None:
-        """Open the store on the disk where one is asked for."""
+        """Open the store on the disk where one is asked for; go on with the visits in memory of the version before."""
+        if self.memory is not None:
+            self.memory = VISITS.setdefault(str(folder), self.memory)
+            # Any thread may load a shop, so that visits beyond these bounds end on the event loop, with the next event.
+            self.memory.most, self.memory.idle_s = self.visits, self.idle_s
         if self.history == DISK:
             self.disk = Vault(folder, self.visits, self.retention_days)
             self.disk.sweep()

@@ -60,6 +60,20 @@ def test_an_idle_visit_ends_and_is_overwritten(monkeypatch: pytest.MonkeyPatch) 
     assert visits.sweep() is None and len(visits) == 0 and all(not any(one) for one in kept)
 
 
+async def test_the_next_version_of_a_shop_goes_on_with_its_visits(tmp_path: Path) -> None:
+    older, other = Privacy(visits=10), Privacy()
+    older.keep_in(tmp_path / "corner.visits")
+    other.keep_in(tmp_path / "other.visits")
+    for name in ("ann", "bob", "cleo"):
+        await older.add(name, [Event("boot")], offload=None)
+    newer = Privacy(visits=2)
+    newer.keep_in(tmp_path / "corner.visits")
+    del older
+    assert await newer.read("bob", offload=None) == (Event("boot"),) and not await other.read("bob", offload=None)
+    await newer.add("bob", [Event("mug")], offload=None)
+    assert len(newer.memory) == 2 and [e.item for e in await newer.read("bob", offload=None)] == ["boot", "mug"]
+
+
 def test_names_of_visitors_are_not_kept() -> None:
     visits = Visits(10, 60)
     visits.add("ann@example.org", EVENTS)

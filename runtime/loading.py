@@ -15,7 +15,7 @@ import numpy as np
 from ..edge_devices.profile import DeviceProfile
 from ..models.bundle import Bundle, BundleError, verify
 from .backends import FreeSession, Session, make_backend
-from .backends.tensors import zero
+from .backends.tensors import free_note, zero
 from .choice import choose
 from .engines.cache import Held
 from .engines.cycle import Cycle
@@ -138,6 +138,8 @@ def open_rungs(bundle: Bundle, device: DeviceProfile, every: bool) -> Opened:
             f"bundle '{bundle.name}' version {bundle.version} opens in no way: {'; '.join(notes)}")
     for note in notes:
         log.warning("model '%s' version %s: %s", bundle.name, bundle.version, note)
+    if told := free_note(described):
+        log.info("model '%s' version %s: %s", bundle.name, bundle.version, told)
     if len(found) == 1:
         return Opened(described, tuple(rungs), tuple(notes))
     why = choice.why if rungs[0].way is found[0] else f"{found[0].name}, which was to, does not open"

@@ -45,7 +45,8 @@ class OnnxBackend:
             return _agreed(bundle, inputs, outputs)
         if facts["batches"]:
             return replace(bundle, max_batch=DEFAULT_MAX_BATCH, inputs=_rows(inputs), outputs=_rows(outputs))
-        if all(s.shape[:1] == (None,) and not s.any_rank for s in inputs + outputs):
+        both = inputs + outputs
+        if all(s.shape[:1] == (None,) and not s.any_rank for s in both) and all(s.static for s in _rows(both)):
             log.info("model '%s': requests do not share runs: %s", bundle.name, facts["note"])
         return replace(bundle, max_batch=0, inputs=tuple(inputs), outputs=tuple(outputs))
 

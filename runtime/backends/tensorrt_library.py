@@ -20,6 +20,7 @@ from ...edge_devices.probe import probe, read
 from ...models.bundle import Bundle, BundleError
 from ..engines import BuildError
 from ..engines.key import Platform
+from .tensors import STATE_SIZES
 
 log = logging.getLogger("aisle.backends.tensorrt")
 KEPT = 20            # messages of the library
@@ -85,7 +86,7 @@ def refuses(bundle: Bundle) -> str | None:
         if not spec.static or spec.any_rank:
             shape = [-1 if d is None else d for d in spec.shape]
             return (f"tensor {spec.name!r} has a free dimension beside the batch ({shape}), and an engine is built for "
-                    "bounded shapes; export the model with fixed sizes")
+                    f"bounded shapes; {STATE_SIZES}")
     return None
 
 

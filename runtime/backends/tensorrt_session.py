@@ -121,14 +121,15 @@ class TensorrtSession:
     # ---- opening
 
     def _check(self, bundle: Bundle) -> None:
-        """The engine has the bundle's tensors."""
+        """The engine has the bundle's tensors. Sizes that the file leaves free are those of the profiles: the stated ones."""
         engine = self._engine
         same_names(bundle, [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)])
         for spec, mode in [*((s, "INPUT") for s in self.inputs), *((s, "OUTPUT") for s in self.outputs)]:
             wanted = (*((-1,) if self._batched else ()), *(d or 0 for d in spec.shape))
             got = tuple(engine.get_tensor_shape(spec.name))
             dtype = engine.get_tensor_dtype(spec.name)
-            if engine.get_tensor_mode(spec.name) != getattr(self._trt.TensorIOMode, mode) or got != wanted or \
+            same = len(got) == len(wanted) and all(g in (w, -1 if self._batched else w) for g, w in zip(got, wanted, strict=True))
+            if engine.get_tensor_mode(spec.name) != getattr(self._trt.TensorIOMode, mode) or not same or \
                     dtype != getattr(self._trt.DataType, DTYPES[spec.dtype]):
                 raise BundleError(f"the engine of {self._name!r} has {spec.name!r} as {mode.lower()} {dtype} {list(got)}, "
                                   f"expected {spec.dtype} {list(wanted)}")

@@ -13,6 +13,21 @@ from ..errors import Invalid
 from .dtypes import MEMORY
 
 
+STATE_SIZES = ("where requests always have the same sizes, state those of every input and output, and how many rows may share a "
+               "run: [[inputs]], [[outputs]] and max_batch in bundle.toml, or dims and max_batch_size in config.pbtxt")
+
+
+def free_note(bundle: Bundle) -> str:
+    """Why requests of a model do not share runs though stated sizes would let them; "" where they do or could not anyway."""
+    specs = (*bundle.inputs, *bundle.outputs)
+    first = 0 if bundle.max_batch else 1      # a free first dimension is the batch, and was looked at in the trial
+    free = next((spec for spec in specs if None in spec.shape[first:]), None)
+    if free is None or any(spec.dtype not in MEMORY or spec.optional or spec.any_rank for spec in specs):
+        return ""
+    shape = [-1 if n is None else n for n in free.shape]
+    return f"its requests run one by one, and no engine can be built of it, as {free.name!r} has sizes {shape}; {STATE_SIZES}"
+
+
 def whole(specs: Sequence[TensorSpec], bundle: Bundle) -> tuple[TensorSpec, ...]:
     """Specs of whole tensors: with a free first dimension where the bundle has a batch axis."""
     if not bundle.max_batch:

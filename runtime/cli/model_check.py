@@ -38,6 +38,7 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     """Measure every way in a process of its own."""
     from ...models.bundle import verify
     from ...models.bundle_file import write_bundle_toml
+    from ..backends.tensors import free_note
     from ..choice import choose
     from ..config import Config, DeviceConfig
     from ..device import choose_device
@@ -62,7 +63,14 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     found = [way for way in usable(known, device)[0] if way.name in works]
     choice = choose(found, known, device) if found else None
     return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing,
-            "kept": args.keep, "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
+            "note": free_note(described(bundle, found[0])) if found else "", "kept": args.keep, "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
+
+
+def described(bundle: Any, way: Any) -> Any:
+    """The bundle as its file has it."""
+    from ..backends import make_backend
+    from ..ways import narrowed
+    return make_backend(way.backend).describe(narrowed(bundle, way))
 
 
 def measured(bundle: Any, rows: list[dict[str, Any]]) -> Any:
@@ -94,6 +102,7 @@ def plain(told: dict[str, Any]) -> str:
         lines.append(f"{row['way']:<16} {row['batch']:>5} {speed} {row['memory_mb']:>7.1f} {error:>8} {agrees:>7}  "
                      f"{row['canary']}")
     lines += [f"{backend} is not used: {why}" for backend, why in told["missing"].items()]
+    lines += [f"'{told['name']}': {told['note']}"] if told["note"] else []
     if told["choice"] and len(told["rows"]) > 1:
         when = "A server answers by" if told["kept"] else "With --keep a server would answer by"
         lines.append(f"{when} {told['choice']['variant']}: {told['choice']['why']}")

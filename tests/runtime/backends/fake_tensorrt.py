@@ -338,6 +338,10 @@ class IExecutionContext:
 
     def get_tensor_shape(self, name):
         shape = self._engine.get_tensor_shape(name)
+        if -1 in shape[1:]:       # follows from the inputs' sizes
+            session = self._engine._session
+            feed = {i: np.zeros(s, NUMPY[self._engine.get_tensor_dtype(i)]) for i, s in self._shapes.items()}
+            return session.run([name], feed)[0].shape
         rows = next(iter(self._shapes.values()))[0] if self._shapes else -1
         return tuple(rows if d == -1 else d for d in shape)
 

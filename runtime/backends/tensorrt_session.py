@@ -128,7 +128,8 @@ class TensorrtSession:
             wanted = (*((-1,) if self._batched else ()), *(d or 0 for d in spec.shape))
             got = tuple(engine.get_tensor_shape(spec.name))
             dtype = engine.get_tensor_dtype(spec.name)
-            same = len(got) == len(wanted) and all(g in (w, -1 if self._batched else w) for g, w in zip(got, wanted, strict=True))
+            same = len(got) == len(wanted) and all(
+                g in (w, -1 if self._batched else w) for g, w in zip(got, wanted, strict=True))
             if engine.get_tensor_mode(spec.name) != getattr(self._trt.TensorIOMode, mode) or not same or \
                     dtype != getattr(self._trt.DataType, DTYPES[spec.dtype]):
                 raise BundleError(f"the engine of {self._name!r} has {spec.name!r} as {mode.lower()} {dtype} {list(got)}, "

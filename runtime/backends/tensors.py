@@ -12,9 +12,8 @@ from ...models.bundle import Bundle, TensorSpec
 from ..errors import Invalid
 from .dtypes import MEMORY
 
-
-STATE_SIZES = ("where requests always have the same sizes, state those of every input and output, and how many rows may share a "
-               "run: [[inputs]], [[outputs]] and max_batch in bundle.toml, or dims and max_batch_size in config.pbtxt")
+STATE_SIZES = ("where requests always have the same sizes, state those of every input and output, and how many rows may share "
+               "a run: [[inputs]], [[outputs]] and max_batch in bundle.toml, or dims and max_batch_size in config.pbtxt")
 
 
 def free_note(bundle: Bundle) -> str:

@@ -63,7 +63,8 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     found = [way for way in usable(known, device)[0] if way.name in works]
     choice = choose(found, known, device) if found else None
     return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing,
-            "note": free_note(described(bundle, found[0])) if found else "", "kept": args.keep, "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
+            "note": free_note(described(bundle, found[0])) if found else "", "kept": args.keep,
+            "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
 
 
 def described(bundle: Any, way: Any) -> Any:

@@ -47,15 +47,18 @@ class Engine:
         """How many threads the device gives to CPU work."""
         return self._pool.threads
 
-    async def infer(self, role: str, fill: Fill, read: Read, *, timeout_us: int = 0, priority: int = 0) -> Any:
+    async def infer(self, role: str, fill: Fill, read: Read, *, timeout_us: int = 0, priority: int = 0,
+                    at_once_us: int = 0) -> Any:
         """Run one row of the model bound to `role`; `fill` and `read` get views of that row.
 
-        Without a `timeout_us` the deadline of the request counts. A model that is cheap and idle runs at once, here.
+        Without a `timeout_us` the deadline of the request counts. A model that is cheap and idle runs at once, here; with
+        `at_once_us` also one that takes no longer than that, for a job whose own part holds up the event loop for more.
         """
         if role not in self._batchers:
             raise Failed(f"no model is bound to the role {role!r}; this bundle has {sorted(self._batchers) or 'none'}")
         batcher, due = self._batchers[role], timeout_us or left_us()
-        if role in self._static and batcher.ready_now and not due and not priority:
+        if role in self._static and not due and not priority and (
+                batcher.ready_now or (at_once_us and batcher.ready_within(at_once_us))):
             note(batcher.way)
             return batcher.run_now(fill, read)[0]
         return await batcher.call(fill, read, timeout_us=due, priority=priority)

@@ -81,6 +81,10 @@ class Ladder:
         """Never: which variant answers is decided in the queue."""
         return False
 
+    def ready_within(self, most_us: int) -> bool:
+        """Never, as `ready_now`."""
+        return False
+
     def run_now(self, fill: Fill, read: Read, rows: int | None = None) -> tuple[Any, tuple[int, int, int, int]]:
         """Not to be called, see `ready_now`."""
         raise AssertionError("a ladder is never ready now")

@@ -51,6 +51,7 @@ OUTPUTS = (TensorSpec("IDS", "bytes", (None,)), TensorSpec("SCORES", "float32", 
 SWITCHED_OFF = ("changing catalogues is switched off on this server; repository.updates = \"yes\" in its configuration allows "
                 "it (\"control\", the default, is as repository.control says)")
 OLDER = 3                  # journals of older files of a catalogue that are kept
+ENCODER_US = 400           # what the encoder may take on the event loop: less than the list that follows
 AT_ONCE = 200_000          # items up to which an answer takes less than a way to another thread and back is worth
 
 
@@ -71,8 +72,8 @@ class Engine(Protocol):
     def station(self, job: str, name: str = "") -> Any:
         """The engine of another station of this server."""
 
-    async def infer(self, role: str, fill: Callable[[Any], None], read: Callable[[Any], Any]) -> Any:
-        """Run one row of a model."""
+    async def infer(self, role: str, fill: Callable[[Any], None], read: Callable[[Any], Any], *, at_once_us: int = 0) -> Any:
+        """Run one row of a model, here where it takes no longer than `at_once_us`."""
 
     async def offload(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run `fn` off the event loop."""
@@ -208,7 +209,8 @@ async def items(ask: AskItems, asset: Asset, engine: Engine, stages: dict[str, f
     if asset.taste is not None and engine.roles and len(past.vectors):
         fitted, rows, at = asset.taste.fitted, history(asset.taste.fitted, past.vectors), perf_counter()
         taste = await engine.infer("backbone", lambda row: row["history"].__setitem__(..., rows),
-                                   lambda row: np.array(row["taste"], np.float32).reshape(fitted.depth))
+                                   lambda row: np.array(row["taste"], np.float32).reshape(fitted.depth),
+                                   at_once_us=ENCODER_US)
         stages["encode_history"] = (perf_counter() - at) * 1e3
     found: FoundItems
     if len(snapshot) <= AT_ONCE:

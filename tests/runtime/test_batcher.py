@@ -276,6 +276,18 @@ async def test_a_full_batch_does_not_make_a_cheap_model_dear(made) -> None:
     assert batcher._calm == CALM - DEAR, "one request of four rows is dear"
 
 
+async def test_how_long_a_run_may_take_decides_for_a_caller_that_says_so(made) -> None:
+    _, batcher = made
+    assert not batcher.ready_within(10**9), "nothing is known of it"
+    assert await batcher.call(put(1), get) == 2
+    for _ in range(20):
+        batcher._count(one_run(2 * CHEAP_NS))
+    async with asyncio.timeout(10):
+        while not batcher.ready_within(2 * CHEAP_NS // 1000 + 100):
+            await asyncio.sleep(0.001)
+    assert not batcher.ready_within(CHEAP_NS // 1000) and not batcher.ready_now
+
+
 async def until_ready(batcher: Batcher) -> None:
     async with asyncio.timeout(10):
         while not batcher.ready_now:

@@ -31,6 +31,9 @@ async def test_a_cheap_idle_model_runs_on_the_spot_and_sees_one_row() -> None:
         session = NullSession()
         way = "null fp32"
 
+        def ready_within(self, most_us):
+            return most_us >= 100
+
         def run_now(self, fill, read, rows=None):
             ran.append(rows)
             fill("row")
@@ -47,6 +50,10 @@ async def test_a_cheap_idle_model_runs_on_the_spot_and_sees_one_row() -> None:
     assert named(variants) == "null fp32"
     assert await engine.infer("backbone", filled.append, str, timeout_us=5) == "queued", "a deadline is for the queue to keep"
     assert ran == [None, {"timeout_us": 5, "priority": 0}] and filled == ["row"]
+    Cheap.ready_now = False
+    assert await engine.infer("backbone", filled.append, str, at_once_us=50) == "queued"
+    assert await engine.infer("backbone", filled.append, str) == "queued"
+    assert await engine.infer("backbone", filled.append, str, at_once_us=200) == "row"
     pool.close()
 
 

@@ -45,11 +45,11 @@ def choose(found: Sequence[Way], bundle: Bundle, device: DeviceProfile, machine:
     if first in times and times[fastest] <= times[first] * GAIN:
         why = f"it takes {times[fastest]:.3g} ms on this machine, {first.name} {times[first]:.3g} ms"
         return put_first(fastest, found, why)
-    why = f"the order of device '{device.name}'"
+    why = f"device '{device.name}' prefers it"
     if len(able) > 1 and first not in times:
         why += "; what it costs on this machine was not measured: `aisle model check BUNDLE --keep` does"
     elif len(times) > 1:
-        why += "; nothing else was measured to be faster on this machine"
+        why += f", and at {times[first]:.3g} ms it is the fastest that was measured on this machine, within the noise"
     passed = [f"{way.name} agrees with FP32 on {way.agreement:.1%}, {least:.1%} is asked for"
               for way in found[:found.index(first)] if way.agreement is not None]
     return put_first(first, found, "; ".join([*passed, why]))

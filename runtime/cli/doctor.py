@@ -45,7 +45,8 @@ def examine(profile: str = "auto", models: Path | None = None, root: Path = Path
     device, said = choose_device(build({"device": {"profile": profile}}, {}, "command line"), root)
     config = Config(device=DeviceConfig(profile=device.name))
     good, memory = fits(needs(config, device, bundles_in(models) if models else []), device, machine)
-    problems = [text for text in (onnx_engine.both_installed(), None if good else memory) if text]
+    told, broken = runs(models, device) if models else ({}, [])
+    problems = [*(text for text in (onnx_engine.both_installed(), None if good else memory) if text), *broken]
     backends = {name: make_backend(name).missing() or "works" for name in BACKENDS}
     lacking = [f"device '{device.name}' prefers {name}, which does not work here: {backends[name]}"
                for name in device.backends if backends.get(name, "works") != "works"]
@@ -55,7 +56,7 @@ def examine(profile: str = "auto", models: Path | None = None, root: Path = Path
         "arithmetic": arithmetic(machine.flags), "threads": threads(device),
         "kernels": {name: f"{c.variant} ({c.level}): {c.reason}" for name, c in kernels.choices().items()},
         "kernels_cuda": kernels.cuda_missing() or "built, with pycuda to start them", "memory": memory,
-        "heat": heat(device, root), "engines": engines(), "models": runs(models, device) if models else {},
+        "heat": heat(device, root), "engines": engines(), "models": told,
         "problems": problems}
 
 
@@ -107,24 +108,46 @@ def engines() -> str:
     return f"{len(files)} files of built engines in {folder}, {sum(p.stat().st_size for p in files) / 2**20:.1f} MiB"
 
 
-def runs(models: Path, device: Any) -> dict[str, str]:
-    """How each model of a folder would run on the device."""
+def runs(models: Path, device: Any) -> tuple[dict[str, str], list[str]]:
+    """(how each model of a folder would run on the device, a sentence for each that would not)."""
     from ...models.bundle import BundleError
-    from ..choice import choose
-    from ..device import bundles_in
-    from ..ways import usable
-    told = {}
-    for bundle in bundles_in(models):
-        if not bundle.files:
-            told[bundle.name] = "without a network, by kernels"
-            continue
+    from ..discover import chosen, discover, read
+    told: dict[str, str] = {}
+    broken: list[str] = []
+    try:
+        found = discover(models)
+    except BundleError as error:
+        return {}, [str(error)]
+    for name, model in sorted(found.items()):
         try:
-            choice = choose(usable(bundle, device)[0], bundle, device)
-            told[bundle.name] = "as " + ", else ".join(way.name for way in choice.ways) + (
-                f"; {choice.ways[0].name} comes first: {choice.why}" if len(choice.ways) > 1 else "")
+            for version in chosen(model) or [""]:
+                told[name] = way_of(read(model, version), device)
         except BundleError as error:
-            told[bundle.name] = f"not: {error}"
-    return told
+            told[name] = f"not: {error}"
+            broken.append(f"model '{name}' does not run here: {error}")
+    return told, broken if found else [f"{models} holds no models; name the folder in which each model has a folder of its own"]
+
+
+def way_of(bundle: Any, device: Any) -> str:
+    """How a bundle would run on the device. BundleError where it would not."""
+    from ...models.bundle import verify
+    from ..choice import choose
+    from ..engines.wish import without_engines
+    from ..ways import usable
+    verify(bundle)
+    if not bundle.files:
+        return "without a network, by kernels"
+    if not any(make_usable(backend) for backend, _ in bundle.files):      # as a server does while there is no engine
+        bundle, device = without_engines(bundle, device)
+    choice = choose(usable(bundle, device)[0], bundle, device)
+    return "as " + ", else ".join(way.name for way in choice.ways) + (
+        f"; {choice.ways[0].name} comes first: {choice.why}" if len(choice.ways) > 1 else "")
+
+
+def make_usable(backend: str) -> bool:
+    """Whether a backend of that name is there and works on this machine."""
+    from ..backends import BACKENDS, make_backend
+    return backend in BACKENDS and make_backend(backend).missing() is None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -142,6 +165,22 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found["problems"] else 0
 
 
+def places(providers: list[str]) -> str:
+    """What of ONNX Runtime's providers a model can be run on here, in words; others (clouds) are nothing to us."""
+    from ..backends.onnx_engine import PROVIDERS
+    if not providers:
+        return "nothing, it is not installed"
+    return ", ".join(name.removesuffix("ExecutionProvider") for name in providers if name in PROVIDERS)
+
+
+def alike(texts: dict[str, str]) -> dict[str, list[str]]:
+    """The names that have the same text, by that text."""
+    found: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        found.setdefault(text, []).append(name)
+    return found
+
+
 def plain(found: dict[str, Any]) -> str:
     """The findings as text."""
     machine = found["machine"]
@@ -152,10 +191,11 @@ def plain(found: dict[str, Any]) -> str:
               f"Arithmetic: {found['arithmetic']}", f"Threads: {found['threads']}", f"Memory: {found['memory']}",
               f"Heat: {found['heat']['says']}; power mode {found['heat']['power_mode'] or 'not told'}",
               f"Engines: {found['engines']}",
-              f"ONNX Runtime offers: {', '.join(found['providers']) or 'nothing, it is not installed'}"]
-    for title in ("packages", "backends", "kernels", "models"):
+              f"ONNX Runtime runs models on: {places(found['providers'])}"]
+    for title in ("packages", "backends", "models"):
         if found[title]:
-            lines += [f"{title}:", *(f"  {name}: {text}" for name, text in found[title].items())]
+            lines += [f"{title}:", *(f"  {name}: {text}" for name, text in found[title].items() if name != "null")]
+    lines += ["kernels:", *(f"  {text}: {', '.join(names)}" for text, names in alike(found["kernels"]).items())]
     lines.append(f"kernels on a GPU: {found['kernels_cuda']}")
     lines += [f"PROBLEM: {problem}" for problem in found["problems"]]
     return "\n".join(lines)

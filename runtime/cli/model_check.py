@@ -56,6 +56,8 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     device, _ = choose_device(replace(Config(), device=DeviceConfig(profile=args.device)))
     with Bar() as bar:
         rows, missing = measure_all(bundle, device, args.batch, args.seconds, None if args.json else bar.show)
+    if not rows:
+        raise ValueError(f"--batch {' '.join(map(str, args.batch))}: no run of '{bundle.name}' takes so many rows; name fewer")
     known = measured(bundle, rows)
     if args.keep:
         write_bundle_toml(known, known.root)
@@ -102,6 +104,8 @@ def plain(told: dict[str, Any]) -> str:
         speed = f"{row['p50_ms']:>9.3f} {row['p99_ms']:>9.3f} {row['rows_per_s']:>9.1f}"
         lines.append(f"{row['way']:<16} {row['batch']:>5} {speed} {row['memory_mb']:>7.1f} {error:>8} {agrees:>7}  "
                      f"{row['canary']}")
+    lines.append("error: the largest difference from FP32 as a share of the output's span, on made inputs; agrees: verdicts "
+                 "that are FP32's on held-out pictures, as `aisle model quantize` saw them")
     lines += [f"{backend} is not used: {why}" for backend, why in told["missing"].items()]
     lines += [f"'{told['name']}': {told['note']}"] if told["note"] else []
     if told["choice"] and len(told["rows"]) > 1:

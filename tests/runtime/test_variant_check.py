@@ -88,6 +88,7 @@ def test_the_command_keeps_what_it_measured(tmp_path):
 def test_the_command_refuses_with_a_sentence(tmp_path, null):
     assert "is not a folder" in call(tmp_path / "absent")[1]["error"]
     assert "--batch of 1 or more" in call(null.root, "--batch", "0")[1]["error"]
+    assert "--batch 999: no run of 'm' takes so many rows; name fewer" in call(null.root, "--batch", "999")[1]["error"]
     code, told = call(null.root, "--device", "toaster")
     assert code == 2 and "toaster" in told["error"]
     (null.root / "a").unlink()

@@ -3,9 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aisle.models.bundle import Bundle
+from aisle.models.bundle_file import read_bundle, write_bundle_toml
+from aisle.models.make.onnx_models import conv_net
 from aisle.runtime.backends import BACKENDS, onnx_engine
 from aisle.runtime.cli import doctor
 
@@ -61,3 +65,37 @@ def test_two_packages_of_onnx_runtime_are_a_problem(tmp_path, monkeypatch):
 def test_models_are_told_with_the_way_they_would_go(tmp_path, null_model):
     null_model(tmp_path, "a", "int32", (1,))
     assert doctor.examine(profile="cpu", models=tmp_path)["models"] == {"a": "as null fp32"}
+
+
+def test_a_folder_that_holds_no_models_is_a_problem(tmp_path):
+    assert doctor.examine(profile="cpu", models=tmp_path / "nowhere")["problems"] == [
+        f"cannot read the model folder {tmp_path / 'nowhere'}: No such file or directory; name one that exists"]
+    assert "holds no models; name the folder in which each model has a folder" in doctor.examine(
+        profile="cpu", models=tmp_path)["problems"][0]
+
+
+def test_a_model_that_would_not_run_is_said_and_a_problem(tmp_path, null_model):
+    null_model(tmp_path, "good", "int32", (1,))
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "bundle.toml").write_text("x = [")
+    null_model(tmp_path, "changed", "int32", (1,))
+    bundle = read_bundle(tmp_path / "changed" / "1")
+    write_bundle_toml(replace(bundle, sha256=dict.fromkeys(bundle.files.values(), "0" * 64)), bundle.root)
+    told = doctor.examine(profile="cpu", models=tmp_path)
+    assert told["models"]["good"] == "as null fp32" and "is not TOML" in told["models"]["torn"]
+    assert sorted(p.split("'")[1] for p in told["problems"]) == ["changed", "torn"]
+    assert any(p.startswith("model 'changed' does not run here: checksum of") for p in told["problems"])
+
+
+def test_a_bundle_with_files_for_engines_alone_is_run_as_a_server_runs_it(tmp_path):
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path / "net" / "1"
+    conv_net(folder / "model.onnx", 16)
+    write_bundle_toml(Bundle("net", "1", "model", folder, files={("tensorrt", "fp32"): "model.onnx"}), folder)
+    assert doctor.examine(profile="cpu", models=tmp_path)["models"] == {"net": "as onnx fp32"}
+
+
+def test_the_text_tells_alike_kernels_together_and_no_clouds(found):
+    lines = doctor.plain(found[1] | {"kernels": {"a": "fast", "b": "plain", "c": "fast"},
+                                     "providers": ["AzureExecutionProvider", "CPUExecutionProvider"]}).splitlines()
+    assert "  fast: a, c" in lines and "  plain: b" in lines and "ONNX Runtime runs models on: CPU" in lines

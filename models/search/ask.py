@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .lexicon import Atom, Lexicon, atoms
 from .said import STARTS, Span, negator, spans
 from .typos import Vocabulary
-from .units import Band, price_band
+from .units import Band, measure_spans, price_band
+from .units import Span as Measures
 from .words import IS_HAN, MOST_CHARACTERS, MOST_TERMS, ORDINARY, STOP, STOP_HAN, normal, pieces, terms
 
 WORD, KIND, FACET, SHORT, SIZED = 1.0, 3.0, 1.5, 0.5, 2.0     # weights of what a question asks for; chosen on the dev phrases
 WORD_OF_PHRASE = 0.6       # the words of a phrase that is known as a facet
 SHORTEST = 3               # letters of each of two words that were written as one
 MOST_UNKNOWN = 16          # words of one question that are looked up for typos
+LEFT_OUT = re.compile(r"(?<!\S)-(?=[^\W\d_])")           # "shoes -leather"
+SHORTHAND = ((re.compile(r"\bw/o(?![a-z])"), "without"), (re.compile(r"\bw/(?=\s?[a-z])"), "with "), (LEFT_OUT, " not "))
+CHEAP = re.compile(
+    r"\b(?:cheap(?:er|est)?|inexpensive|affordable|economical|budget|bargain|low[- ](?:cost|priced?)|value for money|"
+    r"(?:not|isn['’]?t|nothing|never) (?:too |very |so |that )?(?:expensive|pricey|costly))\b|"
+    r"(?:不要|别|不能|不)(?:太|很|那么|这么)?贵的?|便宜(?:一?点|些)?的?|实惠的?|平价|性价比高?的?|划算的?|价格?低的?")
 NOT = "\u00ac"             # before a term that an item says it has not
 
 
@@ -30,7 +38,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Excluded:
-    """What must not be: any of the facets, or all of the terms."""
+    """What must not be: any of the facets, or all of the terms (with facets: in the title)."""
 
     phrase: str
     facets: tuple[str, ...]
@@ -51,12 +59,14 @@ class Understood:
     unknown: tuple[str, ...] = ()
     cut: bool = False
     length: int = 0            # words, or characters of Chinese, that say something
+    measures: tuple[Measures, ...] = ()
+    cheap: bool = False        # of what fits, rather the cheaper
     typed: str = ""            # the text before anything was put right, without its price
 
     @property
     def empty(self) -> bool:
         """True where nothing can be searched for."""
-        return not (self.terms or self.wanted or self.excluded or self.band)
+        return not (self.terms or self.wanted or self.excluded or self.band or self.measures or self.cheap)
 
 
 Known = Callable[[str], bool]
@@ -76,8 +86,12 @@ def understand(question: str, lexicon: Lexicon, known: Known, vocabulary: Vocabu
     cut = len(question) > MOST_CHARACTERS
     text = normal(question)
     language = "zh" if 3 * len(IS_HAN.findall(text)) > sum(c.isascii() and c.isalpha() for c in text) else "en"
+    for pattern, meant in SHORTHAND:
+        text = pattern.sub(meant, text)
     band, text = price_band(text)
+    text, cheap = CHEAP.subn(lambda found: " " * len(found[0]), text)
     typed = text
+    measures, text = measure_spans(text)
     text, corrections, unknown = corrected(text, lexicon, known, vocabulary, real)
     found = atoms(text)
     cut, found = cut or len(found) > MOST_TERMS, found[:MOST_TERMS]
@@ -85,7 +99,7 @@ def understand(question: str, lexicon: Lexicon, known: Known, vocabulary: Vocabu
     wanted = tuple(want(text, found, span) for span in said if span.facets and not span.negated)
     excluded = tuple(exclude(text, found, span) for span in said if span.negated)
     return Understood(text, language, searched(text, found, said), merged(wanted), excluded, band, corrections, unknown, cut,
-                      telling(text, found), typed)
+                      telling(text, found), measures, bool(cheap), typed)
 
 
 def phrase_of(text: str, found: Sequence[Atom], span: Span) -> str:
@@ -114,8 +128,10 @@ def merged(wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
 def exclude(text: str, found: Sequence[Atom], span: Span) -> Excluded:
     """A phrase that was negated."""
     phrase = phrase_of(text, found, span)
-    return Excluded(phrase, span.facets, () if span.facets else tuple(dict.fromkeys(
-        term for piece in pieces(phrase) for term in (terms(piece, True) or terms(piece)))))
+    made = tuple(dict.fromkeys(term for piece in pieces(phrase) for term in (terms(piece, True) or terms(piece))))
+    if span.facets and any(len(term) == 1 and IS_HAN.match(term) for term in made):      # a lone character is in many words
+        made = ()
+    return Excluded(phrase, span.facets, made)
 
 
 def searched(text: str, found: Sequence[Atom], said: Sequence[Span]) -> tuple[tuple[str, float], ...]:
@@ -175,9 +191,14 @@ def corrected(text: str, lexicon: Lexicon, known: Known, vocabulary: Vocabulary,
 
 
 def opposite(word: str, lexicon: Lexicon) -> str | None:
-    """"unsalted" is "not salted"."""
-    rest = [term for piece in pieces(word[2:]) for term in terms(piece)]
-    return f"not {word[2:]}" if word.startswith("un") and rest and rest[0] in lexicon.known else None
+    """"unsalted" is "not salted", "nutless" is "not nut"."""
+    if word.startswith("un"):
+        rest = [term for piece in pieces(word[2:]) for term in terms(piece)]
+        return f"not {word[2:]}" if rest and rest[0] in lexicon.known else None
+    if word.endswith("less"):
+        rest = [term for piece in pieces(word[:-4]) for term in terms(piece)]
+        return f"not {word[:-4]}" if rest and any(len(key) == 1 for key, _ in lexicon.phrases.get(rest[0], ())) else None
+    return None
 
 
 def split(word: str, lexicon: Lexicon, known: Known) -> str | None:

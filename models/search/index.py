@@ -6,20 +6,26 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from .ask import NOT, Known, Understood, nobody, understand
+from .ask import NOT, SIZED, Known, Understood, nobody, understand
 from .facts import SAID, Reader, Thing
 from .kept import Kept
 from .lexicon import Lexicon
 from .postings import NOTHING, Forward, Postings, Segment, Terms, average_of, forward, segment
+from .stem import stem
 from .typos import Vocabulary
+from .units import Span as Measures
+from .units import value_of
+from .words import ORDINARY
 
 LEAST_DELTA = 1024         # changed items that are kept apart before the large segment is made anew
 SHARE_DELTA = 0.05
 IMPLIED = 0.3              # share of a wanted facet's weight that what it implies gets
+ORDINARY_TERMS = frozenset(map(stem, ORDINARY))      # words of any question: that nothing here has them says nothing
 ONLY_TITLE = ("kind:", "colour:", "for:")
 
 
@@ -157,13 +163,28 @@ class Index:
                 if at is not None:
                     excluded[now.having(at, SAID if facet.startswith(ONLY_TITLE) else 0.0)] = True
             if one.terms and all(term in place for term in one.terms):
-                rows = now.having(place[one.terms[0]])
+                having = partial(now.having, titled=bool(one.facets))
+                rows = having(place[one.terms[0]])
                 for term in one.terms[1:]:
-                    rows = np.intersect1d(rows, now.having(place[term]))
+                    rows = np.intersect1d(rows, having(place[term]))
                 excluded[rows] = True
         most = sum(weight * now.weight(now.count(term)) for term, weight in wanted)
-        most += sum(weight * now.weight(0) for term, weight in asked.terms if term not in place and term[0] != NOT)
-        return Found(now.scores(wanted), excluded, most)
+        most += sum(weight * now.weight(0) for term, weight in asked.terms
+                    if term not in place and term[0] != NOT and term not in ORDINARY_TERMS)
+        scores = now.scores(wanted)
+        if facets:
+            for span in asked.measures:
+                rows = self.measured(span)
+                weight = SIZED * now.weight(len(rows))
+                scores[rows] += weight
+                most += weight
+        return Found(scores, excluded, most)
+
+    def measured(self, span: Measures) -> np.ndarray:
+        """The rows with a measure of that range, int32, rising."""
+        of_base = self.terms.measures.get(span.base, ())
+        rows = [self.postings.having(term) for value, term in of_base if span.has(value)]
+        return np.unique(np.concatenate(rows)) if rows else np.zeros(0, np.int32)
 
     def grasp(self, asked: Understood) -> float:
         """Which share of a question's words (of Chinese: characters) stands for facets that the catalogue has, 0 to 1."""
@@ -189,7 +210,11 @@ class Index:
     def words_at(self, row: int, asked: Understood) -> list[str]:
         """The terms of a question that stand in a row."""
         have = self._at(row)
-        return [term for term, _ in asked.terms if term in have]
+        found = [term for term, _ in asked.terms if term in have]
+        for span in asked.measures:
+            found += [term for term in have if (told := value_of(term)) is not None and told[0] == span.base
+                      and span.has(told[1])][:1]
+        return found
 
     def _at(self, row: int) -> dict[str, float]:
         self.settle()

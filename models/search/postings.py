@@ -8,7 +8,10 @@ from itertools import chain
 
 import numpy as np
 
+from .units import value_of
+
 K1, B = 1.2, 0.6
+LARGE = 3.0                # weight of a word of a title; see facts.py
 
 
 class Terms:
@@ -18,6 +21,7 @@ class Terms:
         self.place: dict[str, int] = {}
         self.names: list[str] = []
         self.flat = bytearray()          # 1 for a facet: it counts the same however long the text is
+        self.measures: dict[str, list[tuple[float, int]]] = {}      # base unit -> (value, number) of each measure
 
     def __len__(self) -> int:
         return len(self.flat)
@@ -29,6 +33,8 @@ class Terms:
             at = self.place[term] = len(self.flat)
             self.names.append(term)
             self.flat.append(term[0] == "@")
+            if term[0] == "#" and (told := value_of(term)) is not None:
+                self.measures.setdefault(told[0], []).append((told[1], at))
         return at
 
 
@@ -69,12 +75,16 @@ NOTHING = Forward(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.i
 
 @dataclass(frozen=True)
 class Segment:
-    """Postings: term t is in rows[starts[t]:starts[t + 1]] with `parts`, its share of the most that it can count (0 to 1)."""
+    """Postings: term t is in rows[starts[t]:starts[t + 1]] with `parts`, its share of the most that it can count (0 to 1).
+
+    `large` bool: the weight there is that of a title, or more.
+    """
 
     forward: Forward
     starts: np.ndarray
     rows: np.ndarray
     parts: np.ndarray
+    large: np.ndarray
     place: np.ndarray             # int32: where a row of the catalogue stands in `forward`, -1 for not at all
 
     def at(self, row: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -87,10 +97,12 @@ class Segment:
 
     def of(self, term: int) -> tuple[np.ndarray, np.ndarray]:
         """(rows, parts) of a term; empty where it came later."""
-        if term + 1 >= len(self.starts):
-            return self.rows[:0], self.parts[:0]
-        begin, end = self.starts[term], self.starts[term + 1]
-        return self.rows[begin:end], self.parts[begin:end]
+        some = self.at_of(term)
+        return self.rows[some], self.parts[some]
+
+    def at_of(self, term: int) -> slice:
+        """Where its postings are."""
+        return slice(self.starts[term], self.starts[term + 1]) if term + 1 < len(self.starts) else slice(0, 0)
 
 
 def segment(made: Forward, terms: Terms, average: float) -> Segment:
@@ -106,7 +118,8 @@ def segment(made: Forward, terms: Terms, average: float) -> Segment:
     starts = np.concatenate([[0], np.cumsum(np.bincount(made.terms, minlength=count))]).astype(np.int64)
     place = np.full(int(made.rows.max(initial=-1)) + 1, -1, np.int32)
     place[made.rows] = np.arange(len(made.rows), dtype=np.int32)
-    return Segment(made, starts, np.repeat(made.rows, counts)[order], parts[order].astype(np.float32), place)
+    return Segment(made, starts, np.repeat(made.rows, counts)[order], parts[order].astype(np.float32),
+                   (made.weights >= LARGE)[order], place)
 
 
 def by_number(terms: np.ndarray) -> np.ndarray:
@@ -158,11 +171,13 @@ class Postings:
                 found[rows] += weight * parts
         return found
 
-    def having(self, term: int, least: float = 0.0) -> np.ndarray:
-        """The rows with a term whose part is at least that, int32."""
+    def having(self, term: int, least: float = 0.0, *, titled: bool = False) -> np.ndarray:
+        """The rows with a term whose part is at least that, int32; `titled`: in the title, or as often as that counts."""
         rows, parts = self.base.of(term)
-        rows = rows[parts >= least]
+        rows = rows[parts >= least] if not titled else rows[self.base.large[self.base.at_of(term)]]
         if len(self.replaced) and len(rows):
             rows = rows[~np.isin(rows, self.replaced)]
         more, their = self.delta.of(term)
-        return np.concatenate([rows, more[their >= least]]) if len(more) else rows
+        if not len(more):
+            return rows
+        return np.concatenate([rows, more[their >= least] if not titled else more[self.delta.large[self.delta.at_of(term)]]])

@@ -13,7 +13,7 @@ NEGATORS: tuple[tuple[str, ...], ...] = tuple(sorted((
     ("not",), ("no",), ("without",), ("non",), ("except",), ("anyth", "but"), ("anything", "but"), ("other", "than"),
     ("dont", "want"),
     ("do", "not", "want"), ("dont", "like"), ("do", "not", "like"), ("fre", "of"), ("fre", "from"), ("isnt",), ("arent",),
-    ("nor",),
+    ("nor",), ("neither",),
     ("not", "mad", "of"), ("not", "mad", "from"), ("nothing", "with"), ("nothing",), ("hate",), ("avoid",), ("never",),
     ("minu",),
     *(tuple(word) for word in (
@@ -23,11 +23,14 @@ NEGATORS: tuple[tuple[str, ...], ...] = tuple(sorted((
 ), key=len, reverse=True))
 STARTS: dict[str, tuple[tuple[str, ...], ...]] = {       # first word -> the negators that begin with it, longest first
     first: tuple(words for words in NEGATORS if words[0] == first) for first in dict.fromkeys(w[0] for w in NEGATORS)}
-LITTLE = "any a an the mad of from too very with so it to them is are much kind have be has in contain contains"
+LITTLE = ("any a an the mad of from too very with so it to them is are much kind have be has in contain contains "
+          "anything anyth something either")
 SKIPPED = frozenset(LITTLE.split()) | frozenset("有太会那么很用是的含任何")
+BEHIND = ("以", "之", "除")    # before "外": "白色以外" is all but white
 ALSO = frozenset(("or", "nor", "或", "和", "及"))
 FREE = "fre"               # of "lace-free": what stands before it is negated
-MARKS = STARTS.keys() | ALSO | {FREE}
+AFTER = frozenset((FREE, *BEHIND))
+MARKS = STARTS.keys() | ALSO | AFTER
 NO_NEGATION_AFTER = frozenset("特级类性区识个")   # "特别" is "very", not "do not"
 BEFORE_NO_NEGATION = {"非": "常", "无": "论", "不": "错过同断仅但", "没": "想"}
 LONGEST_HAN = 4
@@ -72,7 +75,7 @@ def spans(text: str, found: Sequence[Atom], lexicon: Lexicon, plain: bool = True
     while at < len(found):
         first = found[at].text
         if first not in phrases and first not in MARKS:
-            if plain or (at + 1 < len(found) and found[at + 1].text == FREE):
+            if plain or (at + 1 < len(found) and found[at + 1].text in AFTER):
                 made.append(Span(at, at + 1, (), False))
             at += 1
             continue
@@ -81,6 +84,8 @@ def spans(text: str, found: Sequence[Atom], lexicon: Lexicon, plain: bool = True
         if length:
             made.append(Span(at, at + length, facets, False))
             at += length
+            if length > 1 and found[at - 1].text == FREE:
+                made += opposites(found, lexicon, at - length, at - 1, facets)
             if head:
                 made += opposites(found, lexicon, at - length + head, at, facets)
                 at = others(text, found, lexicon, at, found[at - length:at - length + head], made)
@@ -90,10 +95,24 @@ def spans(text: str, found: Sequence[Atom], lexicon: Lexicon, plain: bool = True
             continue
         if first == FREE and made and made[-1].end == at and not boundary(text, found, at):     # "lace-free"
             made[-1] = made[-1]._replace(negated=True)
-        elif found[at].text not in ALSO:
+        elif first in BEHIND and at + 1 < len(found) and found[at + 1].text == "外" and made and made[-1].end == at:
+            behind(text, found, lexicon, made)
+            at += 1
+        elif first not in ALSO:
             made.append(Span(at, at + 1, (), False))
         at += 1
     return made
+
+
+def behind(text: str, found: Sequence[Atom], lexicon: Lexicon, made: list[Span]) -> None:
+    """Negate what "以外" stands behind: a phrase, or the few characters before it that are no phrase."""
+    last = made.pop()
+    while (not last.facets and last.end - last.start < LONGEST_HAN and made and made[-1].end == last.start
+           and not made[-1].facets and not made[-1].negated and found[last.start].kind == "joined"
+           and found[last.start - 1].kind == "joined" and found[last.start - 1].text not in STOP_HAN
+           and not boundary(text, found, last.start)):
+        last = last._replace(start=made.pop().start)
+    made.append(last._replace(negated=True))
 
 
 def opposites(found: Sequence[Atom], lexicon: Lexicon, at: int, end: int, facets: tuple[str, ...]) -> list[Span]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .stem import stem
-from .units import MEASURE, measure
+from .units import MEASURE, measure, plain_measures
 
 MOST_CHARACTERS = 2_000     # of a question; of an item's text the index takes MOST_OF_ITEM
 MOST_TERMS = 128
@@ -42,8 +42,8 @@ GONE = dict.fromkeys([0x200b, 0x200c, 0x200d, 0x2060, 0xfeff, 0xad, *range(0xfe0
 
 EMPTY_WORDS = (
     "a an and are as at be by can do for from get have i in is it its like looking me my of on or some something that the "
-    "their them there these they this to want we what which will with would you your need please show find buy give any "
-    "good nice best really very just also when where while am im ill id hi hello us our one ones pair should could may "
+    "their them there these they this to want we what which will with would you your need please show but who whom whose find buy give "
+    "any good nice best really very just also when where while am im ill id hi hello us our one ones pair should could may "
     "might if so")
 STOP = frozenset(EMPTY_WORDS.split())
 ORDINARY_WORDS = (
@@ -75,9 +75,9 @@ def normal(text: str, most: int = MOST_CHARACTERS) -> str:
     """`text` in one form: full width to half, upper to lower case, traditional to simplified, no control characters."""
     text = text[:most]
     if PLAIN.match(text):
-        return text.lower().translate(SPACE)
+        return plain_measures(text.lower().translate(SPACE))
     text = unicodedata.normalize("NFKC", text)[:2 * most]      # one character can become eighteen
-    return text.casefold().translate(GONE).translate(TRADITIONAL).translate(SPACE)
+    return plain_measures(text.casefold().translate(GONE).translate(TRADITIONAL).translate(SPACE))
 
 
 def pieces(text: str) -> Iterator[Piece]:

@@ -181,6 +181,8 @@ def understood(verdict: search.Verdict, lexicon: Lexicon) -> dict[str, Any]:
     band = asked.band
     return {
         "words": [term for term, _ in asked.terms],
+        "measures": [span.phrase for span in asked.measures],
+        "cheap": asked.cheap,
         "facets": [{"said": want.phrase, "facets": list(want.facets),
             "text": lexicon.label(want.facets[0], spoken)} for want in asked.wanted],
         "excluded": [{"said": one.phrase, "facets": list(one.facets),

@@ -39,6 +39,7 @@ log = logging.getLogger("aisle.search")
 MAX_EVENTS, MAX_COUNT, MAX_QUESTION = 200, 100, 20_000
 AT_ONCE = 5_000            # items up to which a search takes less than a millisecond
 LATER = 2_000              # items from which on the index is kept on the disk: it takes half a second to make
+CHEAP = 0.3                # what a low price counts where it is asked for, of a best score of about 1
 NEWEST = 10                # events that count as taste
 SAVE_EVERY = 2_000         # vectors made before they are kept on the disk, for a catalogue that is long in the making
 LEXICON = "lexicon.toml"
@@ -253,13 +254,15 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
     free = allowed.but(out)
     words = np.zeros(len(snapshot), np.float32)
     words[:size] = found.scores[:size]
-    only_rules = not (asked.terms or asked.wanted) and not asked.empty
+    only_rules = not (asked.terms or asked.wanted or asked.measures) and not asked.empty
     if only_rules:                                         # "under 50", "not leather": all that is left, in the shop's order
         words[:] = 1.0
     words /= max(1.0 if only_rules else found.most, 1e-9)
     view = searcher.likeness.view(len(snapshot)) if query is not None and not only_rules and len(snapshot) else None
-    ranking = Fused(words, free, view, query if view is not None else None, liked(request, snapshot, searcher, words),
-                    weight_of(index.grasp(asked)))
+    more = liked(request, snapshot, searcher, words)
+    if asked.cheap:
+        more = cheaper(snapshot, words) if more is None else more + cheaper(snapshot, words)
+    ranking = Fused(words, free, view, query if view is not None else None, more, weight_of(index.grasp(asked)))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])
     hits = [Hit(row, score, why(row, asked, index, language, view, query, asked.band is not None and not ignored))
             for row, score in zip(rows, scores, strict=True)]
@@ -285,6 +288,15 @@ def liked(request: Request, snapshot: Snapshot, searcher: Searcher, words: np.nd
     rows = np.flatnonzero(words > 0)           # of a large catalogue few: the others' vectors need not be read
     made = np.zeros(len(snapshot), np.float32)
     made[rows] = (view.floats[rows] @ mean - low) / max(high - low, 1e-9) * request.taste
+    return made
+
+
+def cheaper(snapshot: Snapshot, words: np.ndarray) -> np.ndarray:
+    """float32 (n,): CHEAP for the cheapest row that the words find, nothing for the dearest and for those without a price."""
+    made = np.zeros(len(snapshot), np.float32)
+    rows = np.flatnonzero((words > 0) & ~np.isnan(snapshot.price))
+    place = np.argsort(np.argsort(snapshot.price[rows], kind="stable"), kind="stable")
+    made[rows] = CHEAP * (1 - place / max(len(rows) - 1, 1))
     return made
 
 

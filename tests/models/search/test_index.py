@@ -142,3 +142,46 @@ def test_facets_of_a_row_with_how_sure_they_are() -> None:
     facets = index.facets_at(0)
     assert facets["grip:non-slip"] == 1.0 and facets["kind:hiking-shoes"] == pytest.approx(0.9)
     assert "material:leather" in index.facets_at(1) and "kind:shoes" in index.facets_at(0)
+
+
+def test_what_is_refused_is_not_in_the_title_either() -> None:
+    juices = (Item("o", "Sunny orange juice", "", "Juice"),
+              Item("a", "Sunny apple juice", "Goes well with orange cake.", "Juice"))
+    catalogue, index = made(juices)
+    assert ids(catalogue, index, "juice, anything except orange") == ["a"]
+    assert set(ids(catalogue, index, "juice")) == {"o", "a"}
+
+
+@pytest.mark.parametrize("question", ["sneakers w/o laces", "sneakers -laces", "lace-free sneakers"])
+def test_other_ways_to_say_without(question: str) -> None:
+    assert "d" not in ids(*made(), question)
+
+
+def test_a_range_of_measures_is_liked_and_said() -> None:
+    bags = tuple(Item(f"{litres}", f"Bag {litres} l", "", "Bags") for litres in (5, 20, 25, 40))
+    catalogue, index = made(bags)
+    assert set(ids(catalogue, index, "bag 20-30 litres")[:2]) == {"20", "25"}
+    asked = index.understand("bag 20-30 litres")
+    assert index.words_at(1, asked) == ["bag", "#20000ml"] and index.words_at(3, asked) == ["bag"]
+    assert set(ids(catalogue, index, "at least 30 l")) == {"40"}
+
+
+@pytest.mark.parametrize(("question", "cheap"), [
+    ("cheap boots", True), ("boots, not too expensive", True), ("靴子 别太贵", True), ("便宜一点的靴子", True),
+    ("boots", False)])
+def test_a_wish_for_a_low_price_is_no_word(question: str, cheap: bool) -> None:
+    asked = made()[1].understand(question)
+    assert asked.cheap is cheap and not asked.excluded and not asked.empty
+    assert {want.facets for want in asked.wanted} == {("kind:boots",)}
+
+
+def test_ordinary_words_that_nothing_has_do_not_count() -> None:
+    index = made()[1]
+    assert index.find(index.understand("boots who love")).most == index.find(index.understand("boots")).most
+
+
+@pytest.mark.parametrize(("zh", "en"), [
+    ("苹果", "Crisp apples"), ("西红柿", "Vine tomato"), ("床头柜", "Nightstand oak"), ("冰箱", "Refrigerator 200 l")])
+def test_goods_of_many_shops_are_known_in_both_languages(zh: str, en: str) -> None:
+    assert ids(*made((Item("1", en), Item("2", "Something else"))), zh) == ["1"]
+    assert ids(*made((Item("1", zh), Item("2", "其他"))), en) == ["1"]

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from aisle.models.search.units import Band, measure, number, price_band
+from aisle.models.search.units import Band, measure, measure_spans, number, plain_measures, price_band, said_measure
 from aisle.models.search.words import normal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,3 +56,43 @@ def test_any_text_keeps_its_length(text: str) -> None:
 @given(st.text("零一二两三四五六七八九十百千万半", min_size=1, max_size=8))
 def test_any_numeral_is_a_finite_number(text: str) -> None:
     assert 0 <= number(text) < 1e12
+
+
+@pytest.mark.parametrize(("text", "plain"), [
+    ("1/2 litre", "0.5 litre"), ("1 1/2 l", "1.5 l"), ("½ l", "0.5 l"), (".5 l", "0.5 l"), ("half a litre", "0.5 litre"),
+    ("half-litre", "0.5 litre"), ("one and a half litres", "1.5 litres"), ("two kilos", "2 kilos"), ("公斤半", "公斤半"),
+    ("一公斤半", "1.5公斤"), ("四分之一升", "0.25升"), ("6x330ml", "6 x 330ml"), ("1/0 l", "1 l"), ("five stars", "five stars"),
+    ("1/2 price", "1/2 price"), ("half price", "half price"), ("3.5 l", "3.5 l"),
+])
+def test_other_ways_to_write_a_measure(text: str, plain: str) -> None:
+    assert normal(text) == plain and plain_measures(plain) == plain
+
+
+@pytest.mark.parametrize(("text", "low", "high", "base"), [
+    ("20-30 litres", 20_000, 30_000, "ml"), ("between 1 and 2 kg", 1000, 2000, "g"), ("500 g to 1 kg", 500, 1000, "g"),
+    ("at least 1 l", 1000, ANY, "ml"), ("1升以上", 1000, ANY, "ml"), ("under 500 ml", 0, 500, "ml"),
+    ("不超过500克", 0, 500, "g"),
+    ("500毫升以下", 0, 500, "ml"), ("1到2公斤", 1000, 2000, "g"), ("2-4 people", 2, 4, "person"),
+])
+def test_ranges_of_measures(text: str, low: float, high: float, base: str) -> None:
+    (found,), rest = measure_spans(f"bag {text} red")
+    assert (found.low, found.high, found.base) == (low, high, base) and rest.split() == ["bag", "red"]
+    assert found.has(max(low, 1)) and not found.has(low / 2 if low else high * 2)
+
+
+@pytest.mark.parametrize("text", ["500 ml", "under 500", "5-3 kg", "1 l to 2 kg", "20-30", ""])
+def test_what_is_no_range_of_measures(text: str) -> None:
+    assert measure_spans(text) == ((), text)
+
+
+@pytest.mark.parametrize(("term", "said"), [
+    ("#30000ml", "30 l"), ("#500ml", "500 ml"), ("#381mm", "38.1 cm"), ("#20000mah", "20000 mAh"), ("#1.5%", "1.5%"),
+    ("#size42", "42"), ("#2person", "2 person"), ("#1e+06g", "1000 kg"),
+])
+def test_measures_are_said_as_people_write_them(term: str, said: str) -> None:
+    assert said_measure(term) == said
+
+
+@given(st.text("0123456789/½.,xl 半分之一升 half and a litre", max_size=40))
+def test_any_text_has_plain_measures(text: str) -> None:
+    measure_spans(normal(text))

@@ -73,6 +73,19 @@ def test_negation_price_and_corrections(corner: Any) -> None:
     assert any(why["code"] == "price" for why in told["items"][0]["reasons"])
 
 
+def test_a_low_price_counts_where_it_is_asked_for(corner: Any) -> None:
+    plain, cheap = find(corner, "umbrella", n=5).json, find(corner, "cheap umbrella", n=5).json
+    assert cheap["understood"]["cheap"] and not plain["understood"]["cheap"]
+    prices = [item["price"] for item in cheap["items"]]
+    assert all("umbrella" in item["title"] for item in cheap["items"]) and sum(prices) < sum(i["price"] for i in plain["items"])
+
+
+def test_measures_are_told_as_people_write_them(corner: Any) -> None:
+    told = find(corner, "backpack 20-30 litres", n=4).json
+    assert told["understood"]["measures"] == ["20-30 litres"]
+    assert {one["text"] for item in told["items"] for one in item["reasons"] if one["code"] == "word"} <= {"20 l", "30 l"}
+
+
 def test_filters_hold_and_stock_counts(corner: Any) -> None:
     red = find(corner, "umbrella", **{"attr.colour": "red,black", "not.build": "large", "price_most": 200,
         "n": 50}).json["items"]

@@ -36,7 +36,7 @@ def test_a_search_shows_goods_with_reasons_and_what_was_understood(browser: Any,
     assert {"hiking shoes",
         "leather"} <= set(browser.run("return [...document.querySelectorAll('#understood .chip')].map(e => e.innerText)"))
     assert "hiking shoes" in browser.run(NAMES, "#found")[0]
-    assert "without leather" in browser.text("#found li .why")
+    assert "not leather" in browser.text("#found li .why")
     browser.picture("shop-2-search")
     assert [c for c in browser.complaints() if "favicon" not in c] == []
     own = (f"http://{shop.address}", "blob:", "data:", "chrome:")

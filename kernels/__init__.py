@@ -9,14 +9,15 @@ from .kcenter import kcenter
 from .knn import Bank, knn, within
 from .letterbox import Placement, letterbox, placement, warp
 from .mahalanobis import mahalanobis
+from .mmr import mmr
 from .nms import nms
 from .tint import tint
 from .topk import exact, packed, topk, weighed
 from .warp_grid import warp_grid
 
 __all__ = [
-    "Bank", "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "exact", "find_shift",
-    "heatmap", "kcenter", "knn", "letterbox", "mahalanobis", "nearest_piece", "nms", "overlay", "packed", "placement",
+    "Bank", "Choice", "Placement", "choices", "cuda_missing", "diff", "distance_field", "exact", "find_shift", "heatmap",
+    "kcenter", "knn", "letterbox", "mahalanobis", "mmr", "nearest_piece", "nms", "overlay", "packed", "placement",
     "regions", "shortest_path", "smooth", "street_line", "tint", "top_mean", "topk", "warp", "warp_grid", "weighed",
     "within",
 ]

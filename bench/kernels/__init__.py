@@ -14,6 +14,7 @@ OPS: dict[str, str] = {
     "heatmap": "aisle.bench.kernels.heatmap:rows",
     "letterbox": "aisle.bench.kernels.letterbox:rows",
     "nms": "aisle.bench.kernels.nms:rows",
+    "mmr": "aisle.bench.kernels.mmr:rows",
     "warp_grid": "aisle.bench.kernels.warp_grid:rows",
     "diff": "aisle.bench.kernels.diff:rows",
     "knn": "aisle.bench.kernels.knn:rows",

@@ -17,8 +17,8 @@ from ...kernels._op import Op
 # (an array or a tuple of them: contents count where an op works in place); a package of several functions adds the key
 # "function". TOLERANCE is a number, or (absolute, relative), or a dict of either by function; a number bounds the
 # absolute error, and for floats the relative one too: |a - b| <= TOLERANCE * (1 + |b|). A case may name its own.
-PACKAGES: tuple[str, ...] = ("diff", "heatmap", "kcenter", "knn", "letterbox", "mahalanobis", "nms", "tint", "topk",
-                             "warp_grid")
+PACKAGES: tuple[str, ...] = ("diff", "heatmap", "kcenter", "knn", "letterbox", "mahalanobis", "mmr", "nms", "tint",
+                             "topk", "warp_grid")
 
 
 @dataclass(frozen=True)

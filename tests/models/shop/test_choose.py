@@ -1,7 +1,6 @@
 """Rules over the exact top-k: the list is what a plain search over every allowed row gives, and is never too short."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -49,8 +48,7 @@ def plain_choice(scores: np.ndarray, allowed: list[int], snapshot: Snapshot, rul
     span = float(most) - float(least) or 1.0
     chosen: list[int] = []
     look = order[:window]
-    pairs = by_vectors(vectors)(np.arange(len(vectors)))
-    like = np.array([pairs(row) for row in range(len(vectors))])
+    like = by_vectors(vectors)(np.arange(len(vectors)))
     while len(chosen) < count:
         def open_(row: int) -> bool:
             same = lambda codes: sum(codes[c] == codes[row] for c in chosen)  # noqa: E731
@@ -141,13 +139,13 @@ def test_a_shop_of_one_brand_is_not_compared_pair_by_pair() -> None:
     """Whatever the caps leave out is left out of the search; a window that grew to it would take its square of memory."""
     n, seen = 50_000, []
     snapshot = Catalogue([Item("a", "x")]).now()
-    snapshot = replace(snapshot, alive=np.ones(n, bool), brand=np.r_[np.ones(n - 2, np.int32), [2, 2]],
+    snapshot = replace(snapshot, alive=np.ones(n, bool), brand=np.r_[np.ones(n - 2), 2, 2].astype(np.int32),
                        category=np.zeros(n, np.int32))
     ranking = ByScore(np.arange(n, 0, -1).astype(np.float32), Allowed.of(np.ones(n, bool)))
 
-    def like(rows: np.ndarray) -> Callable[[int], np.ndarray]:
+    def like(rows: np.ndarray) -> np.ndarray:
         seen.append(len(rows))
-        return lambda at: np.zeros(len(rows), np.float32)
+        return np.zeros((len(rows), len(rows)), np.float32)
     rows, _ = choose(ranking, snapshot, Rules(per_brand=3, diversity=0.3), 10, like)
     assert rows == [0, 1, 2, n - 2, n - 1] and max(seen) <= 110
 

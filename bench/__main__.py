@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from .report import Options, keep, summary, table
+from .report import Options, Refused, keep, summary, table
 
 BENCHES = {
     "kernels": "aisle.bench.kernels:run",
@@ -57,8 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     module, attribute = BENCHES[options.name].split(":")
     run = getattr(import_module(module), attribute)
-    rows = list(run(Options(data=options.data, only=options.only, quick=options.quick, models=options.models,
-                            out=options.out)))
+    try:
+        rows = list(run(Options(data=options.data, only=options.only, quick=options.quick, models=options.models,
+                                out=options.out)))
+    except Refused as error:
+        print(f"bench {options.name}: {error}", file=sys.stderr)
+        return 2
     result = summary(options.name, rows)
     if options.only is None and not options.quick:
         print(f"kept as {keep(result)}", file=sys.stderr)

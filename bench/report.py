@@ -15,6 +15,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 
+class Refused(ValueError):
+    """A bench that cannot do what was asked; the text is a sentence for the person who asked."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What the command line asked of a bench: data folder (or None), one case (or None), a short run."""

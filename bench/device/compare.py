@@ -62,7 +62,8 @@ def text(found: Mapping[str, Any]) -> str:
             if key in row:
                 one, two, ratio = row[key]
                 better = 1 / ratio if less else ratio
-                words = f"{better:.2f} times {'better' if better >= 1 else 'as good'}"
+                words = "the same" if abs(better - 1) < 0.005 else (
+                    f"{better:.2f} times {'better' if better > 1 else 'as good'}")
                 lines.append(f"{row['case']:<40} {title:<8} {one:>11.3f} {two:>11.3f} {words:>22}")
     lines += [f"only in A: {case}" for case in found["only_first"]] + [f"only in B: {case}" for case in found["only_second"]]
     return "\n".join(lines)

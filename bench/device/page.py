@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-COLOURS = ("#3569b8", "#c2571a", "#2f8f5b", "#8a4fb0", "#b3364a", "#6b7280")
+COLOURS = ("#3569b8", "#c2571a", "#2f8f5b", "#8a4fb0", "#b3364a", "#6b7280", "#0e7c86", "#a3841b", "#d16ba5",
+           "#47536b")
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d5dbe3;--back:#fff;--band:#f4f6f9}
 @media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b5;--line:#394452;--back:#151a21;--band:#1d242d}}
@@ -15,6 +16,7 @@ h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem}dl{display:grid;grid-t
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:13px;white-space:nowrap}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}
+th.words{text-align:left}p.soft,small{color:var(--soft);font-size:13px}
 th{color:var(--soft);font-weight:600}tr:nth-child(even) td{background:var(--band)}td.words{text-align:left;white-space:normal}
 svg{display:block;max-width:100%;height:auto;margin:.6rem 0}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}
 svg .soft{fill:var(--soft)}svg .axis{stroke:var(--line)}.no{color:#b3364a}.yes{color:#2f8f5b}
@@ -23,12 +25,13 @@ svg .soft{fill:var(--soft)}svg .axis{stroke:var(--line)}.no{color:#b3364a}.yes{c
 
 def page(told: Mapping[str, Any]) -> str:
     """The whole page."""
-    from .report import about, by_bundle
+    from .report import LEGEND, about, by_bundle
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in about(told))
     parts = [section(bundle, entries) for bundle, entries in by_bundle(told["entries"]).items()]
+    legend = f"<p class=soft>{escape(LEGEND)}</p>"
     return (f"<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
             f"<title>Device report</title><style>{STYLE}</style></head><body><h1>Device report</h1><dl>{facts}</dl>"
-            f"{''.join(parts)}{ratios(told['rows'])}</body></html>\n")
+            f"{''.join(parts)}{legend if parts else ''}{comparisons(told['rows'])}</body></html>\n")
 
 
 def section(bundle: str, entries: Sequence[Mapping[str, Any]]) -> str:
@@ -121,17 +124,19 @@ def table(entries: Sequence[Mapping[str, Any]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def ratios(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The comparisons that were measured in turns."""
-    found = [r for r in rows if r["ratio"] is not None]
+def comparisons(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What was compared in turns or has a goal."""
+    from .report import COMPARED, compared, figure
+    found = compared(rows)
     if not found:
         return ""
     made = []
     for r in found:
         met = {True: "<td class=yes>yes</td>", False: "<td class=no>no</td>", None: "<td>-</td>"}[r["met"]]
-        made.append(f"<tr><td>{escape(r['case'])}</td><td>{r['value']:.4g} {escape(r['unit'])}</td>"
-                    f"<td>{escape(r['peer'] or '-')}</td><td>{r['peer_value']:.4g}</td><td>{r['ratio']:.3f}</td>"
-                    f"<td>{escape(r['goal'] or '-')}</td>{met}</tr>")
-    return ("<h2>Ratios, measured in turns in one process</h2><div class=wide><table><thead><tr><th>case</th><th>value</th>"
-            f"<th>peer</th><th>peer's value</th><th>ratio</th><th>goal</th><th>met</th></tr></thead><tbody>{''.join(made)}"
-            "</tbody></table></div>")
+        said = f"<br><small>{escape(r['note'])}</small>" if r.get("note") else ""
+        made.append(f"<tr><td class=words>{escape(r['case'])}{said}</td><td>{escape(figure(r['value'], '.4g', r['unit']))}</td>"
+                    f"<td class=words>{escape(r['peer'] or '-')}</td><td>{figure(r['peer_value'], '.4g')}</td>"
+                    f"<td>{figure(r['ratio'], '.3f')}</td><td class=words>{escape(r['goal'] or '-')}</td>{met}</tr>")
+    return (f"<h2>{escape(COMPARED)}</h2><div class=wide><table><thead><tr><th>case</th><th>value</th><th class=words>peer</th>"
+            "<th>peer's value</th><th>ratio</th><th class=words>goal</th><th>met</th></tr></thead>"
+            f"<tbody>{''.join(made)}</tbody></table></div>")

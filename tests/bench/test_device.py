@@ -80,6 +80,27 @@ def test_two_reports_side_by_side():
     assert "2.00 times better" in words and "0.75 times as good" in words and "only in B: net tensorrt int8 batch 1" in words
 
 
+def test_a_goal_that_was_missed_without_a_ratio_is_shown_with_its_reason(tmp_path):
+    missed = {"case": "real mobile", "value": None, "unit": "", "peer": None, "peer_value": None, "ratio": None,
+              "goal": ">= 99%", "met": False, "note": "INT8 is <refused>"}
+    plain = {**missed, "case": "net onnx fp32", "value": 1.0, "goal": None, "met": None, "note": None}
+    whole = told(entry(), rows=(RATIO, missed, plain))
+    assert "real mobile<br><small>INT8 is &lt;refused&gt;</small></td><td>-</td>" in page.page(whole)
+    assert "| real mobile | - | - | - | - | >= 99% | no | INT8 is <refused> |" in report.markdown(whole)
+    assert "net onnx fp32" not in page.comparisons(whole["rows"])
+
+
+def test_the_figures_are_explained_and_missing_sensors_are_said():
+    assert "what was not measured" in page.page(WHOLE) and "what was not measured" in report.markdown(WHOLE)
+    assert "neither power nor temperature" in dict(report.about(WHOLE))["sensors"]
+    assert report.sensors({"watts": {"VDD_IN": 5.0}, "temperatures_c": {"tj": 40.0}}) == "power by VDD_IN; temperature by tj"
+
+
+def test_equal_figures_are_the_same_and_not_better():
+    words = compare.text(compare.compare(WHOLE, WHOLE))
+    assert "the same" in words and "better" not in words and "as good" not in words
+
+
 def test_a_busy_machine_is_said():
     assert "the CPU times hold" in report.busy(19.0, 2) and report.busy(1.2, 2) == "1.2 on 2 cores"
     assert report.busy(None, 2) == "not told"
@@ -124,6 +145,23 @@ def test_a_folder_of_models_is_measured_cell_by_cell(tmp_path):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     code, _, said = call("device", "--models", tmp_path / "absent")
     assert code == 2 and "--models" in said and "expected a folder" in said
+
+
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path):
+    (tmp_path / "file").write_text("")
+    null(tmp_path / "models")
+    code, out, said = call("device", "--models", tmp_path / "models", "--quick", "--out", tmp_path / "file")
+    assert code == 2 and out == "" and f"--out {tmp_path / 'file'}: nothing can be written there (File exists)" in said
+
+
+def test_nothing_to_measure_is_said_and_leaves_no_report(tmp_path):
+    (tmp_path / "models" / "torn").mkdir(parents=True)
+    (tmp_path / "models" / "torn" / "bundle.toml").write_text("x = [")
+    code, _, said = call("device", "--models", tmp_path / "models", "--quick", "--out", tmp_path / "out")
+    assert code == 2 and "'torn' is left out:" in said and "it holds no model with a network" in said
+    null(tmp_path / "models")
+    code, _, said = call("device", "--models", tmp_path / "models", "--quick", "--only", "nobody")
+    assert code == 2 and "no variant has 'nobody' in its name" in said and not list((tmp_path / "out").iterdir())
 
 
 def test_only_what_is_asked_for_is_measured():

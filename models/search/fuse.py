@@ -10,6 +10,7 @@ from ..shop.ranking import ByScore, ByVectors, View
 from ..shop.rules import Allowed
 
 GRASPED, UNGRASPED = 0.2, 1.0     # weights of the cosine beside the words' score of at most 1; chosen on dev halves
+CHEAP = 0.3                # what a low price counts where it is asked for, beside the words' score of at most 1
 LEAST_COSINE = 0.3         # a row that shares no word with the question is shown from this likeness on
 LEAST_SHARE = 0.25         # of the best one's score; what has less is not shown
 WIDE, WIDER = 64, 4
@@ -73,6 +74,15 @@ class Fused:
 def weight_of(grasp: float) -> float:
     """How much meaning counts where this share of a question, 0 to 1, was understood as facets that the catalogue has."""
     return GRASPED * grasp + UNGRASPED * (1 - grasp)
+
+
+def cheaper(price: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """float32 (n,): CHEAP for the cheapest row that the words find, nothing for the dearest and for those without a price."""
+    made = np.zeros(len(price), np.float32)
+    rows = np.flatnonzero((words > 0) & ~np.isnan(price))
+    place = np.argsort(np.argsort(price[rows], kind="stable"), kind="stable")
+    made[rows] = CHEAP * (1 - place / max(len(rows) - 1, 1))
+    return made
 
 
 def found(scores: np.ndarray, allowed: Allowed) -> ByScore:

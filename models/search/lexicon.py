@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -121,6 +121,16 @@ class Lexicon:
             return facet.partition(":")[2]
         phrases = value.phrases.get(language) or next(iter(value.phrases.values()))
         return phrases[0]
+
+    def called(self, texts: Iterable[str], language: str) -> dict[str, str]:
+        """Texts, such as names of categories, in a language; those that are no phrase as a whole are left out."""
+        made: dict[str, str] = {}
+        for text in texts:
+            found = atoms(normal(text))
+            length, facets = self.match(found, 0) if found else (0, ())
+            if length and length == len(found):
+                made[text] = self.label(facets[0], language)
+        return made
 
     def name(self, name: str, language: str) -> str:
         """How a facet's name is called in a language."""

@@ -42,9 +42,9 @@ GONE = dict.fromkeys([0x200b, 0x200c, 0x200d, 0x2060, 0xfeff, 0xad, *range(0xfe0
 
 EMPTY_WORDS = (
     "a an and are as at be by can do for from get have i in is it its like looking me my of on or some something that the "
-    "their them there these they this to want we what which will with would you your need please show but who whom whose find buy give "
-    "any good nice best really very just also when where while am im ill id hi hello us our one ones pair should could may "
-    "might if so")
+    "their them there these they this to want we what which will with would you your need please show but who whom whose "
+    "find buy give any good nice best really very just also when where while am im ill id hi hello us our one "
+    "ones pair should could may might if so")
 STOP = frozenset(EMPTY_WORDS.split())
 ORDINARY_WORDS = (
     "two three four five six seven eight nine ten twelve twenty hundred year years old new day days time times home house "

@@ -145,6 +145,8 @@ def answer(verdict: search.Verdict) -> dict[str, Any]:
         "understood": understood(verdict, lexicon), "language": verdict.language, "catalogue": verdict.snapshot.version,
         "by": ["words", "attributes", *(["meaning"] if verdict.meaning in ("", search.FILLING) else [])]}
     notes = notes_of(verdict)
+    if verdict.meaning in MEANING and not verdict.asked.empty:       # for who runs the shop; a visitor need not know
+        told["by_note"] = MEANING[verdict.meaning][1 if verdict.language == "zh" else 0]
     if verdict.none is not None:
         rule, left = verdict.none
         told["none"] = {"rule": rule, "left": dict(left), "sentence": nothing_left(rule, left)}
@@ -170,8 +172,6 @@ def notes_of(verdict: search.Verdict) -> list[str]:
                     f"prices here are in {shop}; the price in {verdict.price_ignored} was not applied")
     if asked.cut:
         made.append("内容太长，只读取了开头部分" if zh else "the text was long; only its beginning was read")
-    if verdict.meaning in MEANING and not asked.empty:
-        made.append(MEANING[verdict.meaning][1 if zh else 0])
     return made
 
 

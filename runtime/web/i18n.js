@@ -39,7 +39,7 @@ const WORDS = {
     help_me: "Help me choose", found_for: "For “{q}”", for_you: "For you", popular: "Popular here", forget: "Forget my visit",
     kept_here: "What you look at stays in this page and is forgotten with it.", back: "Back", end_help: "Stop asking",
     question_of: "Question {n} of at most {most}", asked_enough: "{n} answers are enough", here_they_are: "These fit you best",
-    fits_best: "Fits best so far", but_not: "but not: {text}", price_chip: "{least} – {most}",
+    fits_best: "Fits best so far", but_not: "but not: {text}", price_chip: "{least} – {most}", price_most: "up to {most}", price_least: "from {least}", cheap_chip: "rather cheap",
   },
   zh: {
     stations: "工位", all_stations: "全部工位", no_stations: "还没有示教过的工位。取个名字，给它看几件合格品即可。",
@@ -77,7 +77,7 @@ const WORDS = {
     help_me: "帮我选", found_for: "“{q}”的结果", for_you: "为您推荐", popular: "本店热门", forget: "忘记这次浏览",
     kept_here: "您看过的内容只留在此页面，离开即忘。", back: "上一步", end_help: "不再提问",
     question_of: "第 {n} 问，最多 {most} 问", asked_enough: "已有 {n} 个回答，足够了", here_they_are: "这些最适合您",
-    fits_best: "目前最合适", but_not: "但不是：{text}", price_chip: "{least} – {most}",
+    fits_best: "目前最合适", but_not: "但不是：{text}", price_chip: "{least} – {most}", price_most: "不超过 {most}", price_least: "{least} 起", cheap_chip: "价格从低",
   },
 };
 

@@ -37,6 +37,14 @@ function inWords(item, what) {
   return (Array.isArray(told) ? told[0] : told) ?? item[what] ?? "";
 }
 
+const money = (amount) => `${MONEY[about?.currency] ?? ""}${amount}`;
+
+/** A price that was asked for, as a chip: with one bound or with both. */
+function priceChip({ least, most }) {
+  const told = { least: money(Math.round(least * 100) / 100), most: most === null ? "" : money(Math.round(most * 100) / 100) };
+  return chip(t(!least ? "price_most" : most === null ? "price_least" : "price_chip", told));
+}
+
 /** A product as a card to press; `why` are chips, or one sentence. */
 function card(item, why) {
   const box = document.createElement("li");
@@ -49,10 +57,11 @@ function card(item, why) {
   for (const c of item.category ?? "") hue = (hue * 31 + c.codePointAt(0)) % 360;
   head.className = "sort";
   head.style.setProperty("--hue", hue);
-  head.append((item.category ?? "").split("/").pop());
+  const sort = (item.category ?? "").split("/").pop();
+  head.append(current() === "zh" ? about?.categories?.zh?.[sort] ?? sort : sort);
   if (item.price !== undefined) {
     head.append(Object.assign(document.createElement("span"), {
-      className: "price", textContent: `${MONEY[about?.currency] ?? ""}${item.price.toFixed(2)}` }));
+      className: "price", textContent: money(item.price.toFixed(2)) }));
   }
   title.textContent = inWords(item, "title");
   if (typeof why === "string") {
@@ -98,7 +107,8 @@ function drawFound() {
   const read = guided ? null : told.understood;
   at("understood").replaceChildren(...(read ? [
     ...read.facets.map((one) => chip(one.text)), ...read.excluded.map((one) => chip(one.text, "not")),
-    ...(read.price?.applied ? [chip(t("price_chip", { least: read.price.least, most: read.price.most ?? "∞" }))] : []),
+    ...read.measures.map((text) => chip(text)), ...(read.cheap ? [chip(t("cheap_chip"))] : []),
+    ...(read.price?.applied ? [priceChip(read.price)] : []),
   ] : []));
   const notes = [...(told.notes ?? []), ...(told.none ? [told.none.sentence] : [])];
   at("notes").replaceChildren(...notes.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
@@ -143,6 +153,7 @@ function drawGuide() {
 // ---- the page
 
 function draw() {
+  const held = holder();
   document.title = `${name} · Aisle`;
   at("shop-title").textContent = name;
   at("shop-about").textContent = about ? t("shop_about", { items: about.items }) : "";
@@ -156,7 +167,24 @@ function draw() {
   drawGuide();
   drawFound();
   at("for-you-title").textContent = seen.length ? t("for_you") : t("popular");
-  at("for-you").replaceChildren(...forYou.map((item) => card(item, item.reason?.sentence ?? "")));
+  at("for-you").replaceChildren(...forYou.map((item) => card(item, seen.length ? item.reason?.sentence ?? "" : "")));
+  at("examples").hidden = Boolean(found || guided);
+  hold(held);
+}
+
+/** What has the focus and is drawn anew: a card, or an answer to tap. */
+function holder() {
+  const list = document.activeElement?.closest("#found, #for-you, #guide");
+  return list && { list: list.id, id: document.activeElement.dataset.id };
+}
+
+/** Give the focus back, so that the Tab key goes on from there. */
+function hold(held) {
+  if (!held || document.activeElement !== document.body) return;
+  if (held.list !== "guide") {
+    const same = document.querySelector(`#${held.list} button[data-id="${CSS.escape(held.id)}"]`);
+    (same ?? at(`${held.list}-title`)).focus({ preventScroll: Boolean(same) });
+  } else (guided ? at("question") : at("help")).focus();
 }
 
 /** Ask anew in the language that is spoken now. */

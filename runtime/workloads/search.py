@@ -19,9 +19,9 @@ import numpy as np
 from ...models.bundle import Bundle, BundleError
 from ...models.search import kept as disk
 from ...models.search.ask import Understood
-from ...models.search.fuse import Fused, weight_of
+from ...models.search.fuse import Fused, cheaper, weight_of
 from ...models.search.index import Index
-from ...models.search.lexicon import read_lexicon
+from ...models.search.lexicon import LANGUAGES, read_lexicon
 from ...models.search.likeness import BATCH, Likeness
 from ...models.search.meaning import question_text
 from ...models.search.why import Why, why
@@ -39,7 +39,7 @@ log = logging.getLogger("aisle.search")
 MAX_EVENTS, MAX_COUNT, MAX_QUESTION = 200, 100, 20_000
 AT_ONCE = 5_000            # items up to which a search takes less than a millisecond
 LATER = 2_000              # items from which on the index is kept on the disk: it takes half a second to make
-CHEAP = 0.3                # what a low price counts where it is asked for, of a best score of about 1
+MOST_CATEGORIES = 1_000    # that are told in another language
 NEWEST = 10                # events that count as taste
 SAVE_EVERY = 2_000         # vectors made before they are kept on the disk, for a catalogue that is long in the making
 LEXICON = "lexicon.toml"
@@ -261,7 +261,7 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
     view = searcher.likeness.view(len(snapshot)) if query is not None and not only_rules and len(snapshot) else None
     more = liked(request, snapshot, searcher, words)
     if asked.cheap:
-        more = cheaper(snapshot, words) if more is None else more + cheaper(snapshot, words)
+        more = cheaper(snapshot.price, words) if more is None else more + cheaper(snapshot.price, words)
     ranking = Fused(words, free, view, query if view is not None else None, more, weight_of(index.grasp(asked)))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])
     hits = [Hit(row, score, why(row, asked, index, language, view, query, asked.band is not None and not ignored))
@@ -291,15 +291,6 @@ def liked(request: Request, snapshot: Snapshot, searcher: Searcher, words: np.nd
     return made
 
 
-def cheaper(snapshot: Snapshot, words: np.ndarray) -> np.ndarray:
-    """float32 (n,): CHEAP for the cheapest row that the words find, nothing for the dearest and for those without a price."""
-    made = np.zeros(len(snapshot), np.float32)
-    rows = np.flatnonzero((words > 0) & ~np.isnan(snapshot.price))
-    place = np.argsort(np.argsort(snapshot.price[rows], kind="stable"), kind="stable")
-    made[rows] = CHEAP * (1 - place / max(len(rows) - 1, 1))
-    return made
-
-
 def notes(searcher: Searcher) -> list[str]:
     """What somebody who looks at the server's health should know."""
     if searcher.likeness.encoder is None:
@@ -313,8 +304,10 @@ def about(searcher: Searcher) -> dict[str, Any]:
     """What people want to know of a shop's search."""
     likeness = searcher.likeness
     searcher.index.settle()
+    parts = {path.rpartition("/")[2] for path in searcher.catalogue.now().categories[:MOST_CATEGORIES]}
     encoder = None if likeness.encoder is None else {"name": likeness.encoder.name, "version": likeness.encoder.version,
                                                      "languages": list(likeness.encoder.languages)}
     return {"items": searcher.index.postings.items, "terms": len(searcher.index.terms), "currency": searcher.currency,
             "facets": len(searcher.index.lexicon.values), "encoder": encoder,
+            "categories": {language: searcher.index.lexicon.called(parts, language) for language in LANGUAGES},
             "items_to_encode": likeness.waiting if encoder else None}

@@ -59,3 +59,10 @@ def test_what_is_far_from_the_very_best_stays_out_without_it(seed: int) -> None:
     closed = np.zeros(300, bool)
     closed[every[:5]] = True
     assert ranking.among(allowed.but(closed)).best(300)[0].tolist() == every[5:]
+
+
+def test_a_low_price_counts_only_among_what_the_words_find() -> None:
+    price, words = np.array([30, 10, np.nan, 20, 1], np.float32), np.array([1, 1, 1, 0.5, 0], np.float32)
+    found = fuse.cheaper(price, words)
+    assert found.tolist() == pytest.approx([0, fuse.CHEAP, 0, fuse.CHEAP / 2, 0])
+    assert fuse.cheaper(price, np.zeros(5, np.float32)).tolist() == [0] * 5

@@ -41,3 +41,7 @@ def test_a_shop_adds_its_own_phrases(tmp_path: Path) -> None:
     lexicon = read_lexicon(tmp_path / "lexicon.toml")
     assert lexicon.match(atoms("赤足感"), 0) == (3, ("fit:barefoot",))
     assert lexicon.label("fit:barefoot", "zh") == "赤足感"
+
+
+def test_names_of_categories_in_a_language() -> None:
+    assert read_lexicon().called(["Sandals", "Kitchen and more", "", "🤷"], "zh") == {"Sandals": "凉鞋"}

@@ -47,7 +47,8 @@ def test_a_phrase_in_english_finds_with_reasons_and_says_what_it_understood(corn
     assert {"code": "facet", "text": "non-slip", "facet": "grip:non-slip", "said": "non-slip"} in first["reasons"]
     assert "title:zh" not in first["attributes"] and "margin" not in first
     assert [one["said"] for one in told["understood"]["facets"]] == ["non-slip", "shoes", "walk", "rain"]
-    assert told["by"] == ["words", "attributes"] and "no text encoder" in told["notes"][0]
+    assert told["by"] == ["words", "attributes"] and "no text encoder" in told["by_note"]
+    assert "notes" not in told
 
 
 def test_the_same_in_chinese(corner: Any) -> None:
@@ -225,11 +226,12 @@ def meant(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) 
 def test_meaning_counts_once_the_items_are_encoded_and_is_kept(meant: Any) -> None:
     for _ in range(200):
         told = find(meant, "non-slip shoes").json
-        if "notes" not in told:
+        if "by_note" not in told:
             break
-        assert told["notes"] == ["search by meaning does not know all items yet"]
+        assert told["by_note"] == "search by meaning does not know all items yet"
         time.sleep(0.05)
-    assert told["by"] == ["words", "attributes", "meaning"] and "notes" not in told and "encode_question" in told["timings_ms"]
+    assert told["by"] == ["words", "attributes", "meaning"] and "by_note" not in told
+    assert "encode_question" in told["timings_ms"]
     assert find(meant, "shoes", meaning=0).json["by"] == ["words", "attributes"]
     about = meant.ask("GET", "/v1/search/corner").json
     assert about["encoder"] == {"name": "text-encoder", "version": "1", "languages": ["en"]} and about["items_to_encode"] == 0
@@ -242,7 +244,7 @@ def test_meaning_counts_once_the_items_are_encoded_and_is_kept(meant: Any) -> No
 
 def test_a_question_that_the_encoder_cannot_read_goes_by_words(meant: Any) -> None:
     told = find(meant, "狻猊犼").json
-    assert told["by"] == ["words", "attributes"] and told["notes"][-1].startswith("按词语和属性搜索")
+    assert told["by"] == ["words", "attributes"] and told["by_note"].startswith("按词语和属性搜索")
 
 
 def test_the_encoder_answers_by_itself(meant: Any) -> None:

@@ -43,6 +43,38 @@ def test_a_search_shows_goods_with_reasons_and_what_was_understood(browser: Any,
     assert {u for u in browser.asked() if not u.startswith(own)} == set()
 
 
+def test_a_visit_by_keyboard_alone_keeps_its_place(browser: Any, shop: Any) -> None:
+    open_shop(browser, shop)
+    browser.type("#q", "cheap umbrella under 200, 20-30 cm\n")
+    browser.until("return document.querySelectorAll('#found li').length > 1")
+    chips = browser.run("return [...document.querySelectorAll('#understood .chip')].map(e => e.innerText)")
+    assert chips == ["umbrella", "20-30 cm", "rather cheap", "up to ¥200"]
+    assert browser.run("return document.querySelector('#examples').hidden && !document.querySelector('#notes').innerText")
+    first = browser.run("const b = document.querySelector('#found button'); b.focus(); return b.dataset.id")
+    browser.type("#found button", "\n")
+    browser.until("return document.querySelector('#for-you-title').innerText === 'For you'")
+    assert browser.run("return document.activeElement.dataset.id") == first
+    browser.type("#help", "\n")
+    browser.until("return document.querySelector('#options button')")
+    browser.type("#options button", "\n")
+    browser.until("return document.querySelector('#step').innerText.includes('2')")
+    assert browser.run("return document.activeElement.id") == "question"
+    browser.click("#forget")
+
+
+def test_a_narrow_page_fits_and_a_chinese_one_names_its_categories(browser: Any, shop: Any) -> None:
+    browser.size(390, 844)
+    open_shop(browser, shop)
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.run("return document.querySelector('#for-you li').getBoundingClientRect().top") < 420
+    browser.click("#language")
+    browser.until("return document.querySelector('#for-you-title').innerText === '本店热门'")
+    browser.type("#q", "凉鞋\n")
+    browser.until("return document.querySelector('#found .sort')?.innerText.startsWith('凉鞋')")
+    browser.click("#language")
+    browser.size(1920, 1080)
+
+
 def test_what_is_looked_at_changes_what_is_recommended_and_can_be_forgotten(browser: Any, shop: Any) -> None:
     open_shop(browser, shop)
     before = browser.run(NAMES, "#for-you")

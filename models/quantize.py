@@ -1,26 +1,22 @@
-"""Quantises a network to INT8 and judges it: which layers stay in float, how far it is off, whether it may be used at all."""
+"""Quantises a network to INT8 and judges it: how ranges are set, which layers stay in float, whether it may be used at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from .agreement import Judged, Progress, Run, Truth
 from .bundle import BundleError
-from .calibrate import Feed, Outputs, Sample
+from .calibrate import Feed, Sample
 
 AGREEMENT = 0.99          # least share of held-out samples with the same verdict as FP32
 HELD_OUT = 3              # every third sample is held out
 LEAST = 8                 # samples; fewer say nothing of ranges
-PROBES = 8                # samples by which a layer's own error is measured
 MOST_FLOAT = 0.5          # share of the layers that may stay in float: beyond it INT8 is not worth its error
-CONFIDENCE = 0.95
-Progress = Callable[[int, int, str], None]
-Run = Callable[[Feed], Outputs]
 
 
 class Tool(Protocol):
@@ -30,30 +26,38 @@ class Tool(Protocol):
     def layers(self) -> Sequence[str]:
         """Names of the layers that INT8 would speed up, in their order."""
 
-    def calibrate(self, feeds: Iterable[Feed]) -> None:
-        """Learn the range of every tensor; once."""
+    @property
+    def head(self) -> Sequence[str]:
+        """Names of those that stay in float whatever is asked."""
 
-    def write(self, kind: str, path: Path, floats: Sequence[str] = (), only: Sequence[str] = ()) -> None:
-        """Write the file of `kind` ("cpu" or "trt") with the layers `floats` in float, or `only` those in INT8."""
+    @property
+    def ways(self) -> Sequence[str]:
+        """In how many ways the ranges of tensors can be set, by name."""
+
+    def calibrate(self, feeds: Iterable[Feed]) -> None:
+        """See what every tensor holds; once."""
+
+    def work(self) -> Mapping[str, float]:
+        """Each layer's share of the work of all layers; after `calibrate`."""
+
+    def write(self, kind: str, path: Path, floats: Sequence[str] = (), only: Sequence[str] = (), *, ranges: str,
+              settle: bool = False) -> None:
+        """Write the file of `kind` ("cpu" or "trt") with the layers `floats` in float, or `only` those in INT8.
+
+        With `settle` the biases are set so that each layer is right in the mean.
+        """
 
     def run(self, path: Path | None) -> Run:
         """What runs a file, or with None the FP32 one it came from."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One file against FP32 on held-out samples. Errors are shares of the span of each output.
+class Hurt:
+    """Why a layer is in float: its share of the error that all layers make, and of the work that INT8 would speed up."""
 
-    `least` is what the agreement is at least with 95 % confidence, which says how much `samples` are worth. `wrong` names
-    samples with another verdict, at most ten.
-    """
-
-    samples: int
-    agreement: float
-    least: float
-    max_error: float
-    mean_error: float
-    wrong: tuple[str, ...]
+    layer: str
+    error: float
+    work: float
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,24 @@ class Quantized:
 
     kept: Mapping[str, Judged]          # "cpu", and "trt" where it holds the bound too
     dropped: Mapping[str, str]
-    floats: tuple[str, ...]             # layers kept in float, the worst first
+    floats: tuple[Hurt, ...]            # layers kept in float, the most error for the least work first
+    head: tuple[str, ...]               # those that are in float always
     layers: int
     calibrated: int
-    tried: int                          # files that were made and judged on the way
+    ranges: str                         # how they were set
+    tried: int                          # files that were made on the way
+    looks: int                          # how many of them were judged on the held-out samples
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One file on the way, with its agreement and mean error on samples of the calibration."""
+
+    path: Path
+    ranges: str
+    floats: tuple[str, ...]
+    agreement: float
+    error: float
 
 
 def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
@@ -83,43 +101,88 @@ def quantize(tool: Tool, samples: Sequence[Sample], work: Path, *, bound: float 
              progress: Progress | None = None) -> Quantized:
     """Make work/cpu.onnx and work/trt.onnx from one calibration, with as many layers in float as the bound asks for.
 
-    The layers are chosen on the samples of the calibration; whether the result is good enough, the held-out ones say.
-    BundleError where no choice reaches the bound; nothing of `work` is then worth keeping.
+    How ranges are set and which layers stay in float is chosen on the samples of the calibration; whether the result is
+    good enough, the held-out ones say. BundleError where no choice reaches the bound; nothing of `work` is then worth keeping.
     """
     tell = progress or (lambda done, of, stage: None)
     shown, held = split(samples)
     tool.calibrate(ticking([s.feed for s in shown], "calibrate", tell))
-    reference = tool.run(None)
-    truth = Truth(reference, shown, held, tell)
-    tried, ranking, best = 0, None, 0.0
-    counts = steps(len(tool.layers))
-    for count in counts:
-        tell(tried, len(counts), "try")
-        if count and ranking is None:
-            ranking = ranked(tool, truth, work, tell)
-        floats = tuple(ranking[:count]) if ranking else ()
-        tool.write("cpu", work / "cpu.onnx", floats)
-        tried += 1
-        run = tool.run(work / "cpu.onnx")
-        agreed = truth.agreement(run, shown)
-        if agreed < bound:
-            best = max(best, agreed)
-            continue
-        judged = truth.judge(run, held)
-        best = max(best, judged.agreement)
-        if judged.agreement >= bound:
-            kept, dropped = {"cpu": judged}, {}
-            tool.write("trt", work / "trt.onnx", floats)
-            other = truth.judge(tool.run(work / "trt.onnx"), held)
-            if other.agreement >= bound:
-                kept["trt"] = other
+    search = Search(tool, Truth(tool.run(None), shown, held, tell), shown, held, work, bound, tell)
+    found, judged = search.run()
+    found.path.replace(work / "cpu.onnx")
+    kept, dropped = {"cpu": judged}, {}
+    tool.write("trt", work / "trt.onnx", found.floats, ranges=found.ranges, settle=True)
+    other = search.truth.judge(tool.run(work / "trt.onnx"), held)
+    if other.agreement >= bound:
+        kept["trt"] = other
+    else:
+        dropped["trt"] = (f"its verdicts are FP32's on {other.agreement:.2%} of {other.samples} held-out samples, the bound is "
+                          f"{bound:.2%}")
+    return Quantized(kept, dropped, search.ranking[:len(found.floats)], tuple(tool.head), len(tool.layers), len(shown),
+                     found.ranges, search.tried, search.looks)
+
+
+class Search:
+    """Looks for the fastest file that holds the bound: every layer in INT8, else with just enough of them in float."""
+
+    def __init__(self, tool: Tool, truth: Truth, shown: Sequence[Sample], held: Sequence[Sample], work: Path, bound: float,
+                 tell: Progress) -> None:
+        self.tool, self.truth, self.work, self.bound, self.tell = tool, truth, work, bound, tell
+        self.shown, self.held = shown, held
+        self.tried = self.looks = 0
+        self.best = 0.0                             # agreement of those that did not hold the bound
+        self.ranking: tuple[Hurt, ...] = ()         # worked out when it is needed
+
+    def run(self) -> tuple[Trial, Judged]:
+        """The file that was found, and how it does on the held-out samples; BundleError where none holds the bound."""
+        trials = sorted((self.attempt(ranges, 0) for ranges in self.tool.ways), key=lambda trial: trial.error)
+        for trial in trials:
+            judged = self.check(trial)
+            if judged:
+                return trial, judged
+        return self.mixed(trials[0].ranges)
+
+    def mixed(self, ranges: str) -> tuple[Trial, Judged]:
+        """With 1, 2, 4, ... layers in float until the bound holds; then as few as hold it, by halving what lies between."""
+        self.ranking = ranked(self.tool, self.truth, self.work, ranges, self.tell)
+        fails, found, counts = 0, None, list(steps(len(self.tool.layers))[1:])
+        while counts:
+            count = counts.pop(0)
+            trial = self.attempt(ranges, count)
+            judged = self.check(trial)
+            if judged:
+                found, holds = (trial, judged), count
             else:
-                dropped["trt"] = (f"its verdicts are FP32's on {other.agreement:.2%} of {other.samples} held-out samples, the "
-                                  f"bound is {bound:.2%}")
-            return Quantized(kept, dropped, floats, len(tool.layers), len(shown), tried)
-    raise BundleError(f"INT8 is refused: at least {bound:.2%} of the verdicts were to be FP32's, at best "
-                      f"{best:.2%} were, with up to {int(MOST_FLOAT * len(tool.layers))} of {len(tool.layers)} layers kept in "
-                      "float; nothing was written. Calibrate with more pictures of what the station really sees, or keep FP32")
+                fails = count
+            if found:
+                counts = [(fails + holds) // 2] if holds - fails > 1 else []
+        if found is None:
+            raise BundleError(f"INT8 is refused: at least {self.bound:.2%} of the verdicts were to be FP32's, at best "
+                              f"{self.best:.2%} were, with up to {int(MOST_FLOAT * len(self.tool.layers))} of "
+                              f"{len(self.tool.layers)} layers kept in float; nothing was written. Calibrate with more "
+                              "pictures of what the station really sees, or keep FP32")
+        return found
+
+    def attempt(self, ranges: str, count: int) -> Trial:
+        """Make the file with so many layers in float, and see how it does on the samples of the calibration."""
+        path, floats = self.work / f"try{self.tried}.onnx", tuple(hurt.layer for hurt in self.ranking[:count])
+        self.tool.write("cpu", path, floats, ranges=ranges, settle=True)
+        run = self.tool.run(path)
+        self.tried += 1
+        self.tell(self.tried, len(self.tool.ways) + 2 * len(steps(len(self.tool.layers))), "try")
+        return Trial(path, ranges, floats, self.truth.agreement(run, self.shown), self.truth.error(run))
+
+    def check(self, trial: Trial) -> Judged | None:
+        """How the file does on the held-out samples where it holds the bound; they are asked only after the others."""
+        if trial.agreement < self.bound:
+            self.best = max(self.best, trial.agreement)
+            return None
+        self.looks += 1
+        judged = self.truth.judge(self.tool.run(trial.path), self.held)
+        if judged.agreement >= self.bound:
+            return judged
+        self.best = max(self.best, judged.agreement)
+        return None
 
 
 def steps(layers: int) -> list[int]:
@@ -131,15 +194,18 @@ def steps(layers: int) -> list[int]:
     return counts
 
 
-def ranked(tool: Tool, truth: Truth, work: Path, tell: Progress) -> list[str]:
-    """The layers by the error that each alone makes in INT8 while all others are in float, the worst first."""
-    errors = {}
+def ranked(tool: Tool, truth: Truth, work: Path, ranges: str, tell: Progress) -> tuple[Hurt, ...]:
+    """The layers by the error that each alone makes in INT8, all others in float, for the work that it would speed up."""
+    errors, path = {}, work / "probe.onnx"
     for i, layer in enumerate(tool.layers):
-        tool.write("cpu", work / "probe.onnx", only=(layer,))
-        errors[layer] = truth.error(tool.run(work / "probe.onnx"))
+        tool.write("cpu", path, only=(layer,), ranges=ranges)
+        errors[layer] = truth.spread(tool.run(path))
         tell(i + 1, len(tool.layers), "layers")
-    (work / "probe.onnx").unlink(missing_ok=True)
-    return sorted(errors, key=lambda layer: errors[layer], reverse=True)
+    path.unlink(missing_ok=True)
+    total, shares = sum(errors.values()) or 1.0, tool.work()
+    hurts = [Hurt(layer, error / total if np.isfinite(total) else float(np.isinf(error)), shares[layer])
+             for layer, error in errors.items()]
+    return tuple(sorted(hurts, key=lambda hurt: hurt.error / max(hurt.work, 1e-6), reverse=True))
 
 
 def ticking(items: Sequence[Feed], stage: str, tell: Progress) -> Iterable[Feed]:
@@ -147,67 +213,3 @@ def ticking(items: Sequence[Feed], stage: str, tell: Progress) -> Iterable[Feed]
     for i, item in enumerate(items):
         yield item
         tell(i + 1, len(items), stage)
-
-
-class Truth:
-    """What FP32 answers, and how others compare with it."""
-
-    def __init__(self, reference: Run, shown: Sequence[Sample], held: Sequence[Sample], tell: Progress) -> None:
-        self._verdicts: dict[str, object] = {}
-        self._outputs: dict[str, dict[str, np.ndarray]] = {}
-        samples = [*shown, *held]
-        keep = {s.name for s in (*held, *shown[:PROBES])}
-        self._probes = shown[:PROBES]
-        for i, sample in enumerate(samples):
-            outputs = reference(sample.feed)
-            if not all(np.isfinite(a).all() for a in outputs.values() if a.dtype.kind == "f"):
-                raise BundleError(f"the FP32 network answers {sample.name} with values that are not numbers; it cannot be "
-                                  "judged")
-            self._verdicts[sample.name] = sample.verdict(outputs)
-            if sample.name in keep:
-                self._outputs[sample.name] = {k: np.array(a) for k, a in outputs.items() if a.dtype.kind == "f"}
-            tell(i + 1, len(samples), "compare")
-        self._span = {key: max(float(o[key].max()) for o in self._outputs.values())
-                      - min(float(o[key].min()) for o in self._outputs.values()) or 1.0
-                      for key in next(iter(self._outputs.values()))}
-
-    def agreement(self, run: Run, samples: Sequence[Sample]) -> float:
-        """The share of samples with FP32's verdict."""
-        return sum(s.verdict(run(s.feed)) == self._verdicts[s.name] for s in samples) / len(samples)
-
-    def error(self, run: Run) -> float:
-        """The mean error on the first few samples, as a share of each output's span."""
-        return float(np.mean([self._off(s, run(s.feed))[1] for s in self._probes]))
-
-    def judge(self, run: Run, held: Sequence[Sample]) -> Judged:
-        """Errors and agreement on the held-out samples."""
-        most, means, wrong = 0.0, [], []
-        for sample in held:
-            outputs = run(sample.feed)
-            largest, mean = self._off(sample, outputs)
-            most = max(most, largest)
-            means.append(mean)
-            if sample.verdict(outputs) != self._verdicts[sample.name]:
-                wrong.append(sample.name)
-        right = len(held) - len(wrong)
-        return Judged(len(held), right / len(held), at_least(right, len(held)), most, float(np.mean(means)), tuple(wrong[:10]))
-
-    def _off(self, sample: Sample, outputs: Outputs) -> tuple[float, float]:
-        """(largest, mean) error of one sample over all its outputs."""
-        gaps = [np.abs(np.asarray(outputs[key], np.float64) - true) / self._span[key]
-                for key, true in self._outputs[sample.name].items()]
-        if not all(np.isfinite(gap).all() for gap in gaps):
-            return float("inf"), float("inf")
-        return max(float(gap.max()) for gap in gaps), float(np.mean([gap.mean() for gap in gaps]))
-
-
-def at_least(right: int, of: int) -> float:
-    """The share that is reached with 95 % confidence where `right` of `of` samples agreed (Clopper and Pearson, one-sided)."""
-    if right == 0:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        share = (low + high) / 2
-        tail = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(right, of + 1))
-        low, high = (share, high) if tail < 1 - CONFIDENCE else (low, share)
-    return low

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..edge_devices.probe import probe
+from ..models.agreement import Progress, Run
 from ..models.bundle import Bundle, BundleError, Variant, verify
 from ..models.bundle_file import FILE_NAME, VERSION, read_bundle
 from ..models.calibrate import Sample, array_sample, picture_reader
 from ..models.inspect.publish import publish
-from ..models.quantize import AGREEMENT, Progress, Quantized, Run, quantize
+from ..models.quantize import AGREEMENT, Quantized, quantize
 from .backends import make_backend
 from .backends.onnx_engine import memory_limit
 from .backends.onnx_quantize import OnnxTool, missing
@@ -207,7 +208,9 @@ def report(bundle: Bundle, result: Quantized) -> dict[str, Any]:
     cpu = result.kept["cpu"]
     return {"from_version": bundle.version, "calibrated_on": result.calibrated, "held_out": cpu.samples,
             "agreement": round(cpu.agreement, 6), "agreement_at_least": round(cpu.least, 6),
-            "kept_in_float": list(result.floats), "layers": result.layers, "dropped": dict(result.dropped)}
+            "ranges": result.ranges, "looks_at_held_out": result.looks,
+            "kept_in_float": [hurt.layer for hurt in result.floats], "head_in_float": list(result.head),
+            "layers": result.layers, "dropped": dict(result.dropped)}
 
 
 def next_version(folder: Path) -> str:

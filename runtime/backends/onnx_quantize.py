@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ...models.agreement import Run
 from ...models.bundle import BundleError
-from ...models.quantize import Run
-from . import onnx_engine
+from . import onnx_bias, onnx_engine, onnx_ranges
 
 HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")     # what INT8 is for
 # What INT8 passes through between them. Not the rest: a softmax or a division in 8 bits costs verdicts and gains nothing.
@@ -32,6 +32,7 @@ HEAD = 2                # so many layers behind the last pooling are the head, w
 OPSET = 13              # of DequantizeLinear with an axis
 SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 THREADS = 1
+MOVED = 16              # multiply-adds that take as long as writing and reading one value
 
 
 def missing() -> str | None:
@@ -43,6 +44,8 @@ def missing() -> str | None:
 
 class OnnxTool:
     """One FP32 file on its way to INT8; `work` is a folder for files in between. BundleError for a file that cannot be."""
+
+    ways = onnx_ranges.WAYS
 
     def __init__(self, source: Path, work: Path, shown: str, limit: int) -> None:
         import onnx
@@ -64,7 +67,9 @@ class OnnxTool:
             raise BundleError(f"{shown} has {', '.join(sorted(operators & set(HEAVY)))} without constant weights only; INT8 "
                               "needs weights that are stored in the file")
         self._behind = self._find_behind()
-        self._ranges: Any = None
+        self.head = tuple(name for name in self._find_layers() if name in self._head)
+        self._seen = onnx_ranges.Seen()
+        self._ranges: dict[str, Any] = {}
 
     def _tried(self, step: Any) -> Any:
         """What `step` gives; whatever the libraries raise for a file they do not understand becomes a sentence."""
@@ -93,6 +98,7 @@ class OnnxTool:
         for i, node in enumerate(model.graph.node):
             if not node.name:
                 node.name = next(n for n in (f"{node.op_type}_{i}", f"aisle_{node.op_type}_{i}") if n not in taken)
+        onnx_bias.biased(model.graph)
         onnx.save(onnx.shape_inference.infer_shapes(model), path)
         return path
 
@@ -146,38 +152,73 @@ class OnnxTool:
         return found
 
     def calibrate(self, feeds: Iterable[Mapping[str, np.ndarray]]) -> None:
-        """Learn the least and the largest value of every tensor from the feeds."""
-        from onnxruntime.quantization import CalibrationMethod, create_calibrator
+        """See what every tensor holds while the feeds run."""
+        import onnx
 
-        class Feeds:
-            def __init__(self) -> None:
-                self._items = iter(feeds)
+        graph = onnx.load(self._prepared).graph
+        stored = {tensor.name for tensor in graph.initializer}
+        names = dict.fromkeys(name for node in graph.node if node.op_type in HEAVY + LIGHT
+                              for name in (*node.input, *node.output) if name and name not in stored)
+        outs = [node.output[0] for node in self._settled(graph)]
+        self._seen = self._tried(lambda: onnx_ranges.watch(self._prepared, feeds, list(names), outs))
+        self._ranges = {}
 
-            def get_next(self) -> Mapping[str, np.ndarray] | None:
-                return next(self._items, None)
+    def work(self) -> dict[str, float]:
+        """Each layer's share of the work, estimated by multiply-adds and by values written; after `calibrate`."""
+        import onnx
 
-        def learn() -> Any:
-            made = create_calibrator(self._prepared, list(HEAVY + LIGHT), augmented_model_path=str(self._work / "ranges.onnx"),
-                                     calibrate_method=CalibrationMethod.MinMax, extra_options={})
-            made.collect_data(Feeds())
-            return made.compute_data()
-        self._ranges = self._tried(learn)
-        (self._work / "ranges.onnx").unlink(missing_ok=True)
+        graph = onnx.load(self._prepared).graph
+        dims = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        cost = {}
+        for node in graph.node:
+            if node.name in self.layers:
+                weights = dims[node.input[1]]
+                each = np.prod(weights) / weights[1 if node.op_type in ("Gemm", "MatMul") and len(weights) > 1 else 0]
+                cost[node.name] = self._seen.sizes.get(node.output[0], 0) * (float(each) + MOVED)
+        total = sum(cost.values()) or 1.0
+        return {name: value / total for name, value in cost.items()}
 
-    def write(self, kind: str, path: Path, floats: Sequence[str] = (), only: Sequence[str] = ()) -> None:
-        """Write the INT8 file of `kind`, "cpu" or "trt", with the layers `floats` in float or `only` those in INT8."""
+    def write(self, kind: str, path: Path, floats: Sequence[str] = (), only: Sequence[str] = (), *,
+              ranges: str = onnx_ranges.WHOLE, settle: bool = False) -> None:
+        """Write the INT8 file of `kind`, "cpu" or "trt", with the layers `floats` in float or `only` those in INT8.
+
+        `ranges` is one of `ways`; with `settle` the biases are set so that each layer is right in the mean.
+        """
         import onnx
         from onnxruntime.quantization import QuantType
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
         def make() -> None:
+            if ranges not in self._ranges:
+                self._ranges[ranges] = self._seen.ranges(ranges)
             activations = QuantType.QUInt8 if kind == "cpu" else QuantType.QInt8
             spared = [*self._head, *floats, *(name for layer in floats for name in self._behind[layer])]
-            quantizer = QDQQuantizer(onnx.load(self._prepared), True, False, QuantType.QInt8, activations, self._ranges,
-                                     list(only), spared, list(HEAVY + LIGHT), dict(SYMMETRIC) if kind == "trt" else {})
+            quantizer = QDQQuantizer(onnx.load(self._prepared), True, False, QuantType.QInt8, activations,
+                                     self._ranges[ranges], list(only), spared, list(HEAVY + LIGHT),
+                                     dict(SYMMETRIC) if kind == "trt" else {})
             quantizer.quantize_model()
             onnx.save(quantizer.model.model, path)
+            if settle:
+                onnx_bias.settle(path, [self._seen.feeds[i] for i in self._seen.chosen()], self._means())
         self._tried(make)
+
+    def _means(self) -> dict[str, np.ndarray]:
+        """What FP32's layers answer in the mean, of those whose bias can be set."""
+        import onnx
+
+        graph = onnx.load(self._prepared).graph
+        stored = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        found = {}
+        for node in self._settled(graph):
+            value = self._seen.mean(node.output[0])
+            if value is not None and stored.get(node.input[2]) == value.shape:
+                found[node.name] = value
+        return found
+
+    def _settled(self, graph: Any) -> list[Any]:
+        """The nodes of layers, the head's too, that have a bias for each channel."""
+        names = {*self.layers, *self.head}
+        return [node for node in graph.node if node.name in names and node.op_type in onnx_bias.SET]
 
     def write_half(self, path: Path) -> None:
         """Write the file in FP16, with inputs and outputs as they were."""

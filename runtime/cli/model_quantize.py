@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .outcome import refuse
 
 if TYPE_CHECKING:
+    from ...models.quantize import Quantized
     from ..quantizing import Made
 
 
@@ -80,7 +81,17 @@ def plain(made: Made) -> str:
                      f"{judged.least:.1%} with 95 % confidence); errors {errors}, of the outputs' span.")
         if judged.wrong:
             lines.append(f"  other verdict: {', '.join(judged.wrong)}")
-    which = f" ({', '.join(result.floats)})" if result.floats else ""
-    lines.append(f"Layers kept in float: {len(result.floats)} of {result.layers}{which}; calibrated on {result.calibrated} "
-                 "samples.")
+    lines += floats(result)
+    lines.append(f"Calibrated on {result.calibrated} samples; ranges by {result.ranges}, biases set to be right in the mean; "
+                 f"{result.tried} files tried, {result.looks} of them judged on the held-out samples.")
     return "\n".join(lines)
+
+
+def floats(result: Quantized) -> list[str]:
+    """Which layers are in float, and why."""
+    lines = [f"Layers kept in float: {len(result.floats)} of {result.layers}."]
+    lines += [f"  {hurt.layer}: {hurt.error:.1%} of the error that all layers make, {hurt.work:.1%} of their work"
+              for hurt in result.floats]
+    if result.head:
+        lines.append(f"  always, behind the last pooling: {', '.join(result.head)}")
+    return lines

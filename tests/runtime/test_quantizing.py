@@ -57,7 +57,10 @@ def test_the_new_version_holds_both_files_and_says_what_was_measured(made):
     rows = {(v.backend, v.precision): v for v in bundle.variants}
     assert rows["onnx", "int8"].agreement >= 0.5 and rows["onnx", "int8"].p50_ms > 0
     assert rows["tensorrt", "int8"].p50_ms is None and rows["onnx", "fp32"].agreement == 1
-    assert bundle.params["quantized"]["from_version"] == "1" and bundle.params["picture"]["height"] == 64
+    told_there = bundle.params["quantized"]
+    assert told_there["from_version"] == "1" and bundle.params["picture"]["height"] == 64
+    assert told_there["ranges"] == told.result.ranges and told_there["looks_at_held_out"] == told.result.looks >= 1
+    assert told_there["head_in_float"] == list(told.result.head) and len(told.result.head) == 1
     assert set(told.bytes) == set(bundle.files.values()) and told.as_json()["ratio"] > 0
     assert read_bundle(models / "sorter" / "1").files == {("onnx", "fp32"): "model.onnx"}
 

@@ -1,0 +1,113 @@
+"""How a quantised network compares with FP32 on the same samples: errors, verdicts, and what so many samples prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from .bundle import BundleError
+from .calibrate import Feed, Outputs, Sample
+
+PROBES = 16               # samples by which a layer's own error is measured
+CONFIDENCE = 0.95
+Progress = Callable[[int, int, str], None]
+Run = Callable[[Feed], Outputs]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One file against FP32 on held-out samples. Errors are shares of the span of each output.
+
+    `least` is what the agreement is at least with 95 % confidence, which says how much `samples` are worth. `wrong` names
+    samples with another verdict, at most ten.
+    """
+
+    samples: int
+    agreement: float
+    least: float
+    max_error: float
+    mean_error: float
+    wrong: tuple[str, ...]
+
+
+class Truth:
+    """What FP32 answers, and how others compare with it."""
+
+    def __init__(self, reference: Run, shown: Sequence[Sample], held: Sequence[Sample], tell: Progress) -> None:
+        self._verdicts: dict[str, object] = {}
+        self._outputs: dict[str, dict[str, np.ndarray]] = {}
+        samples = [*shown, *held]
+        self._probes = [shown[i * len(shown) // PROBES] for i in range(PROBES)] if len(shown) > PROBES else list(shown)
+        keep = {s.name for s in (*held, *self._probes)}
+        for i, sample in enumerate(samples):
+            outputs = reference(sample.feed)
+            if not all(np.isfinite(a).all() for a in outputs.values() if a.dtype.kind == "f"):
+                raise BundleError(f"the FP32 network answers {sample.name} with values that are not numbers; it cannot be "
+                                  "judged")
+            self._verdicts[sample.name] = sample.verdict(outputs)
+            if sample.name in keep:
+                self._outputs[sample.name] = {k: np.array(a) for k, a in outputs.items() if a.dtype.kind == "f"}
+            tell(i + 1, len(samples), "compare")
+        self._span = {key: max(float(o[key].max()) for o in self._outputs.values())
+                      - min(float(o[key].min()) for o in self._outputs.values()) or 1.0
+                      for key in next(iter(self._outputs.values()))}
+
+    def agreement(self, run: Run, samples: Sequence[Sample]) -> float:
+        """The share of samples with FP32's verdict."""
+        return sum(s.verdict(run(s.feed)) == self._verdicts[s.name] for s in samples) / len(samples)
+
+    def error(self, run: Run) -> float:
+        """The mean error on the probes, as a share of each output's span."""
+        return float(np.mean([self._off(s, run(s.feed))[1] for s in self._probes]))
+
+    def spread(self, run: Run) -> float:
+        """The mean square error on the probes that no shift of the outputs would take away; such errors of layers add up."""
+        found = [self._gaps(s, run(s.feed)) for s in self._probes]
+        if not all(np.isfinite(gap).all() for gaps in found for gap in gaps.values()):
+            return float("inf")
+        parts = []
+        for key in self._span:
+            gaps = [sample[key] for sample in found]
+            alike = len({gap.shape for gap in gaps}) == 1 and len(gaps) > 1
+            parts.append(float(np.mean(np.var(gaps, axis=0) if alike else [np.mean(gap * gap) for gap in gaps])))
+        return float(np.mean(parts))
+
+    def judge(self, run: Run, held: Sequence[Sample]) -> Judged:
+        """Errors and agreement on the held-out samples."""
+        most, means, wrong = 0.0, [], []
+        for sample in held:
+            outputs = run(sample.feed)
+            largest, mean = self._off(sample, outputs)
+            most = max(most, largest)
+            means.append(mean)
+            if sample.verdict(outputs) != self._verdicts[sample.name]:
+                wrong.append(sample.name)
+        right = len(held) - len(wrong)
+        return Judged(len(held), right / len(held), at_least(right, len(held)), most, float(np.mean(means)), tuple(wrong[:10]))
+
+    def _gaps(self, sample: Sample, outputs: Outputs) -> dict[str, np.ndarray]:
+        """What is off, by output, as shares of the output's span."""
+        return {key: (np.asarray(outputs[key], np.float64) - true) / self._span[key]
+                for key, true in self._outputs[sample.name].items()}
+
+    def _off(self, sample: Sample, outputs: Outputs) -> tuple[float, float]:
+        """(largest, mean) error of one sample over all its outputs."""
+        gaps = [np.abs(gap) for gap in self._gaps(sample, outputs).values()]
+        if not all(np.isfinite(gap).all() for gap in gaps):
+            return float("inf"), float("inf")
+        return max(float(gap.max()) for gap in gaps), float(np.mean([gap.mean() for gap in gaps]))
+
+
+def at_least(right: int, of: int) -> float:
+    """The share that is reached with 95 % confidence where `right` of `of` samples agreed (Clopper and Pearson, one-sided)."""
+    if right == 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        share = (low + high) / 2
+        tail = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(right, of + 1))
+        low, high = (share, high) if tail < 1 - CONFIDENCE else (low, share)
+    return low

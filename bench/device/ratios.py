@@ -5,6 +5,7 @@ CPU time of one thread, so that whatever else the machine does disturbs neither 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ...edge_devices.profile import DeviceProfile
 from ...models.bundle import Bundle, BundleError
@@ -26,10 +28,10 @@ Call = Callable[[], Any]
 
 
 def ratios(bundles: Sequence[Bundle], options: Options) -> list[Row]:
-    """All comparisons that this machine can make."""
+    """All comparisons that this machine can make; in a quick round the options are told of the first bundle alone."""
     turns = QUICK_TURNS if options.quick else TURNS
     rows: list[Row] = []
-    for bundle in bundles:
+    for bundle in tqdm(bundles, desc="compare", file=sys.stderr, leave=False):
         calls = sessions(bundle)
         if "onnx int8" in calls and options.wants("int8"):
             rows.append(int8_row(bundle, calls, turns))
@@ -41,7 +43,7 @@ def ratios(bundles: Sequence[Bundle], options: Options) -> list[Row]:
                                 med(theirs), med(theirs) / med(ours), note="ratio: times faster than the peer"))
         if options.wants("session"):
             rows.append(session_row(bundle, turns))
-        if options.wants("options"):
+        if options.wants("options") and (bundle is bundles[0] or not options.quick):
             rows += option_rows(bundle, turns)
     return rows
 

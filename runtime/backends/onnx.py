@@ -76,8 +76,10 @@ def check_providers(bundle: Bundle, asked: Sequence[str], got: Sequence[str]) ->
     if unknown:
         raise BundleError(f"the device asks for provider {unknown[0]!r}; known are {', '.join(onnx_engine.PROVIDERS)}")
     if asked and asked[0] not in got:
+        known = [name for name in got if name in onnx_engine.PROVIDERS]      # not the clouds that it can ask
         raise BundleError(f"model {bundle.name!r} was to run on {asked[0]}, ONNX Runtime can only offer "
-                          f"{', '.join(got)}; `aisle doctor` tells what is missing, or choose another device profile")
+                          f"{', '.join(known) or 'nothing'}; `aisle doctor` tells what is missing, or choose another device "
+                          "profile")
 
 
 def _file(bundle: Bundle, device: DeviceProfile | None) -> str:

@@ -183,7 +183,7 @@ def test_a_provider_that_is_not_there_is_said_and_not_replaced(onnx_bundle, cach
     with pytest.raises(BundleError, match="'MagicProvider'; known are CPU"):
         backend.open(described, DeviceProfile("odd", threads=1, providers=("MagicProvider",)))
     if "CUDAExecutionProvider" not in onnx_engine.engine().get_available_providers():
-        with pytest.raises(BundleError, match="was to run on CUDAExecutionProvider, ONNX Runtime can only offer CPUExecutionProvider;"):
+        with pytest.raises(BundleError, match=r"was to run on CUDAExecutionProvider, .* can only offer CPUExecutionProvider;"):
             backend.open(described, DeviceProfile("gpu", threads=1, providers=("CUDAExecutionProvider",)))
 
 

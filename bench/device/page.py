@@ -8,6 +8,7 @@ from typing import Any
 
 COLOURS = ("#3569b8", "#c2571a", "#2f8f5b", "#8a4fb0", "#b3364a", "#6b7280", "#0e7c86", "#a3841b", "#d16ba5",
            "#47536b")
+LABEL = 100.0, 13.0      # width and height of a variant's name in a plot
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d5dbe3;--back:#fff;--band:#f4f6f9}
 @media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b5;--line:#394452;--back:#151a21;--band:#1d242d}}
@@ -101,12 +102,22 @@ def scatter(entries: Sequence[Mapping[str, Any]]) -> str:
     made = ["<path class=axis d='M60 36V206H600' fill=none /><text class=soft x=0 y=12>largest error of the outputs' span, "
             f"over ms of one row</text><text class=soft x=0 y=50>{wrong:.1%}</text><text class=soft x=0 y=206>0</text>"
             f"<text class=soft x=600 y=224 text-anchor=end>{far:.3g} ms</text>"]
+    taken: list[tuple[float, float]] = []
     for e in known:
         x, y = 60 + 500 * e["p50_ms"] / far, 206 - 160 * e["max_error"] / wrong
+        label = clear(x + 8, y - 6, taken)
         made.append(f"<circle cx={x:.1f} cy={y:.1f} r=5 fill='{colour(ways, e['way'])}'><title>{escape(e['way'])}: "
                     f"{e['p50_ms']:.3f} ms, {e['max_error']:.3%}</title></circle>"
-                    f"<text x={x + 8:.1f} y={y - 6:.1f}>{escape(e['way'])}</text>")
+                    f"<text x={x + 8:.1f} y={label:.1f}>{escape(e['way'])}</text>")
     return f"<svg viewBox='0 0 760 232' width=760 role=img aria-label='error over latency'>{''.join(made)}</svg>"
+
+
+def clear(x: float, y: float, taken: list[tuple[float, float]]) -> float:
+    """The height at or above `y` at which a label beginning at `x` covers none that is `taken`; it is taken then."""
+    while any(abs(x - left) < LABEL[0] and abs(y - base) < LABEL[1] for left, base in taken):
+        y -= LABEL[1]
+    taken.append((x, y))
+    return y
 
 
 def table(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """The device report: files that hold what was measured, a page that needs nothing, two reports side by side."""
 
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -78,6 +79,15 @@ def test_two_reports_side_by_side():
     assert found["only_second"] == ["net tensorrt int8 batch 1"] and "net onnx fp32 batch 4" in found["only_first"]
     words = compare.text(found)
     assert "2.00 times better" in words and "0.75 times as good" in words and "only in B: net tensorrt int8 batch 1" in words
+
+
+def test_names_in_a_plot_do_not_cover_each_other():
+    close = told(entry(p50=10.0), entry("openvino fp32", p50=10.2), entry("onnx int8", p50=9.9), entry("onnx small", p50=1.0))
+    made = page.scatter(close["entries"])
+    labels = [(float(x), float(y)) for x, y in re.findall(r"<text x=([\d.]+) y=([\d.]+)>", made)]
+    assert len(labels) == 4
+    for i, (x, y) in enumerate(labels):
+        assert all(abs(x - a) >= page.LABEL[0] or abs(y - b) >= page.LABEL[1] for a, b in labels[:i])
 
 
 def test_a_goal_that_was_missed_without_a_ratio_is_shown_with_its_reason(tmp_path):

@@ -13,6 +13,7 @@ DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
     "float16", "float32", "float64", "bfloat16", "bytes",
 )
+AGREEMENT = 0.99           # least share of samples on which a variant must say what FP32 says, to answer in its place
 
 
 class BundleError(ValueError):

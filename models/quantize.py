@@ -10,10 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from .agreement import Judged, Progress, Run, Truth
-from .bundle import BundleError
+from .bundle import AGREEMENT, BundleError
 from .calibrate import Feed, Sample
 
-AGREEMENT = 0.99          # least share of held-out samples with the same verdict as FP32
 HELD_OUT = 3              # every third sample is held out
 LEAST = 8                 # samples; fewer say nothing of ranges
 MOST_FLOAT = 0.5          # share of the layers that may stay in float: beyond it INT8 is not worth its error

@@ -8,8 +8,7 @@ from functools import cache
 
 from ..edge_devices.probe import probe
 from ..edge_devices.profile import DeviceProfile
-from ..models.bundle import Bundle
-from ..models.quantize import AGREEMENT
+from ..models.bundle import AGREEMENT, Bundle
 from .ways import Way
 
 # The profile's order is overruled by a way that takes no more than this share of its time: less is noise.

@@ -16,11 +16,11 @@ import numpy as np
 
 from ..edge_devices.probe import probe
 from ..models.agreement import Progress, Run
-from ..models.bundle import Bundle, BundleError, Variant, verify
+from ..models.bundle import AGREEMENT, Bundle, BundleError, Variant, verify
 from ..models.bundle_file import FILE_NAME, VERSION, read_bundle
 from ..models.calibrate import Sample, array_sample, picture_reader
 from ..models.inspect.publish import publish
-from ..models.quantize import AGREEMENT, Quantized, quantize
+from ..models.quantize import Quantized, quantize
 from .backends import make_backend
 from .backends.onnx_engine import memory_limit
 from .backends.onnx_quantize import OnnxTool, missing

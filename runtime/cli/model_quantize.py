@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Options of `aisle model quantize`."""
-    from ...models.quantize import AGREEMENT
+    from ...models.bundle import AGREEMENT
     parser.add_argument("bundle", type=Path, help="a bundle's folder, or a model's folder (its newest version is meant)")
     parser.add_argument("--calibrate", type=Path, required=True, metavar="DIR",
                         help="folder with pictures that the station sees (or .npz files of inputs); a third is held out")

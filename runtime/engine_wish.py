@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..edge_devices.profile import DeviceProfile
-from ..models.bundle import Bundle
+from ..models.bundle import Bundle, BundleError
 from .backends import make_backend
 from .engines import BUILDERS, BuildError, make_builder
-from .engines.wish import Wish, make_wish
-from .ways import ways
+from .engines.wish import Wish, make_wish, without_engines
+from .ways import usable, ways
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,22 @@ class Refused:
 
     backend: str
     reason: str
+
+
+def as_served(bundle: Bundle, device: DeviceProfile) -> Bundle:
+    """The bundle, or where it has files for engines alone and none can be had here, what a server runs in their place.
+
+    BundleError where nothing of it can run on this machine.
+    """
+    try:
+        usable(bundle, device)
+        return bundle
+    except BundleError:
+        plain, without = without_engines(bundle, device)
+        if plain.files == bundle.files:
+            raise
+        usable(plain, without)
+        return plain
 
 
 def wish_of(bundle: Bundle, device: DeviceProfile, backend: str = "") -> Wish | Refused | None:

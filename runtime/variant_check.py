@@ -25,6 +25,7 @@ from ..models.bundle_file import FILE_NAME, read_bundle
 from .backends import Session, make_backend
 from .backends.tensors import zero
 from .device import own_memory
+from .engine_wish import as_served
 from .loading import warm_up
 from .served import is_free
 from .ways import Way, narrowed, usable, ways
@@ -84,6 +85,7 @@ def main(order: Mapping[str, Any]) -> Measured:
                      precisions=(order["precision"],))
     name = f"{order['backend']} {order['precision']}"
     try:
+        bundle = as_served(bundle, device)
         way = next(w for w in ways(bundle, device) if w.name == name)
         return run(bundle, way, device, order)
     except (BundleError, StopIteration) as error:
@@ -196,6 +198,7 @@ def check(bundle: Bundle, device: DeviceProfile, batches: Sequence[int] = (1,), 
     Errors are measured on made inputs, so they say how alike two engines compute, not how good verdicts are: for that see
     the bundle's own table, which `aisle model quantize` filled with real pictures.
     """
+    bundle = as_served(bundle, device)
     found, missing = usable(bundle, device)
     described = make_backend(found[0].backend).describe(narrowed(bundle, found[0]))
     plain = all(s.dtype not in ("bytes", "sequence", "map") for s in (*described.inputs, *described.outputs))

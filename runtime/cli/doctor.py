@@ -132,22 +132,15 @@ def way_of(bundle: Any, device: Any) -> str:
     """How a bundle would run on the device. BundleError where it would not."""
     from ...models.bundle import verify
     from ..choice import choose
-    from ..engines.wish import without_engines
+    from ..engine_wish import as_served
     from ..ways import usable
     verify(bundle)
     if not bundle.files:
         return "without a network, by kernels"
-    if not any(make_usable(backend) for backend, _ in bundle.files):      # as a server does while there is no engine
-        bundle, device = without_engines(bundle, device)
+    bundle = as_served(bundle, device)
     choice = choose(usable(bundle, device)[0], bundle, device)
     return "as " + ", else ".join(way.name for way in choice.ways) + (
         f"; {choice.ways[0].name} comes first: {choice.why}" if len(choice.ways) > 1 else "")
-
-
-def make_usable(backend: str) -> bool:
-    """Whether a backend of that name is there and works on this machine."""
-    from ..backends import BACKENDS, make_backend
-    return backend in BACKENDS and make_backend(backend).missing() is None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -42,6 +42,7 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     from ..choice import choose
     from ..config import Config, DeviceConfig
     from ..device import choose_device
+    from ..engine_wish import as_served
     from ..quantizing import find_bundle
     from ..variant_check import check as measure_all
     from ..ways import usable
@@ -62,10 +63,11 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     if args.keep:
         write_bundle_toml(known, known.root)
     works = {row["way"] for row in rows if not row["error"]}
+    known = as_served(known, device)
     found = [way for way in usable(known, device)[0] if way.name in works]
     choice = choose(found, known, device) if found else None
     return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing,
-            "note": free_note(described(bundle, found[0])) if found else "", "kept": args.keep,
+            "note": free_note(described(known, found[0])) if found else "", "kept": args.keep,
             "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
 
 

@@ -41,4 +41,4 @@ def about(served: Served) -> dict[str, Any]:
 
 
 CODEC = Codec(request, answer, picture, thumbnail, about, teaches=False, remembers=False, light=lambda verdict: True, how_made=(
-    "A classifier is a bundle of the role classifier whose params say how a picture becomes its input; see docs/bundles.md"))
+    "A classifier is a bundle of the role classifier whose params say how a picture becomes its input; see docs/serving.md"))

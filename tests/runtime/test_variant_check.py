@@ -95,3 +95,14 @@ def test_the_command_refuses_with_a_sentence(tmp_path, null):
     with pytest.raises(BundleError):
         from aisle.models.bundle import verify
         verify(Bundle(**{**null.__dict__, "sha256": {"a": "0" * 64}}))
+
+
+def test_a_bundle_with_files_for_engines_alone_is_checked_as_a_server_runs_it(tmp_path):
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path / "net" / "1"
+    conv_net(folder / "model.onnx", 16)
+    write_bundle_toml(Bundle("net", "1", "model", folder, files={("tensorrt", "fp32"): "model.onnx"}), folder)
+    code, told = call(folder, "--device", "cpu", "--seconds", "0.05", "--keep")
+    assert code == 0 and [r["way"] for r in told["rows"]] == ["onnx fp32"] and told["choice"]["why"] == "it is the only one"
+    kept = read_bundle(folder)
+    assert list(kept.files) == [("tensorrt", "fp32")] and kept.variants[0].backend == "onnx"

@@ -23,6 +23,7 @@ CHEAP = re.compile(
     r"\b(?:cheap(?:er|est)?|inexpensive|affordable|economical|budget|bargain|low[- ](?:cost|priced?)|value for money|"
     r"(?:not|isn['’]?t|nothing|never) (?:too |very |so |that )?(?:expensive|pricey|costly))\b|"
     r"(?:不要|别|不能|不)(?:太|很|那么|这么)?贵的?|便宜(?:一?点|些)?的?|实惠的?|平价|性价比高?的?|划算的?|价格?低的?")
+OFTEN = 0.4                # words of any question, such as "likes" or "after"
 NOT = "\u00ac"             # before a term that an item says it has not
 
 
@@ -129,7 +130,7 @@ def exclude(text: str, found: Sequence[Atom], span: Span) -> Excluded:
     """A phrase that was negated."""
     phrase = phrase_of(text, found, span)
     made = tuple(dict.fromkeys(term for piece in pieces(phrase) for term in (terms(piece, True) or terms(piece))))
-    if span.facets and any(len(term) == 1 and IS_HAN.match(term) for term in made):      # a lone character is in many words
+    if span.within or span.facets and any(len(term) == 1 and IS_HAN.match(term) for term in made):      # a lone character is in many words
         made = ()
     return Excluded(phrase, span.facets, made)
 
@@ -161,7 +162,8 @@ def searched(text: str, found: Sequence[Atom], said: Sequence[Span]) -> tuple[tu
             elif atom.kind == "measure":
                 weights[atom.text] = SIZED
             elif text[atom.start:atom.end] not in STOP:
-                weights[atom.text] = max(weights.get(atom.text, 0.0), weight)
+                often = OFTEN if not span.facets and text[atom.start:atom.end] in ORDINARY else weight
+                weights[atom.text] = max(weights.get(atom.text, 0.0), often)
     flush(WORD)
     return tuple(list(weights.items())[:MOST_TERMS])
 

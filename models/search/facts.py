@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 from .ask import NOT
 from .lexicon import Atom, Lexicon, atoms
-from .said import STARTS, spans
+from .said import FREE, STARTS, negator, spans
 from .units import measure_terms
 from .words import MOST_OF_ITEM, joined_terms, normal, pieces, word_terms
 
@@ -61,6 +62,20 @@ def facets_of_value(name: str, value: str, lexicon: Lexicon) -> tuple[str, ...]:
     if not any(c.isdigit() for c in value):      # "42" in a question need not be a size
         lexicon.learn(own, value)
     return (own,)
+
+
+def told(some: Sequence[Atom]) -> list[str]:
+    """The terms of atoms: of Chinese also the pairs."""
+    pairs = [a.text + b.text for a, b in pairwise(some) if a.kind == b.kind == "joined"]
+    return [*(atom.text for atom in some), *pairs]
+
+
+def refused(phrase: Sequence[Atom]) -> list[str]:
+    """What a phrase with its own "no" says that the item has not: "nut-free", "不含坚果"."""
+    if len(phrase) > 1 and phrase[-1].text == FREE:
+        return told(phrase[:-1])
+    head = negator(phrase, 0) if len(phrase) > 1 else 0
+    return told(phrase[head:]) if head else []
 
 
 Read = tuple[tuple[str, ...], tuple[str, ...]]
@@ -139,11 +154,14 @@ class Reader:
                 self.surfaces.add(piece)
         facets: list[str] = []
         negated: set[str] = set()
+        without: list[str] = []
         for span in spans(text, found, self.lexicon, False):
-            if span.negated:
-                negated.update(atom.text for atom in found[span.start:span.end])
-            else:
+            if span.negated and not span.within:
+                negated.update(told(found[span.start:span.end]))
+            elif not span.negated:
                 facets += span.facets
+                without += refused(found[span.start:span.end])
         if negated:
             made = [NOT + term if term in negated and term not in STARTS else term for term in made]
+        made += [NOT + term for term in dict.fromkeys(without)]
         return tuple(made), tuple(dict.fromkeys(facets))

@@ -167,6 +167,9 @@ class Index:
                 rows = having(place[one.terms[0]])
                 for term in one.terms[1:]:
                     rows = np.intersect1d(rows, having(place[term]))
+                for term in one.terms:                 # "nut-free" says that it has none
+                    if NOT + term in place:
+                        rows = rows[~np.isin(rows, now.having(place[NOT + term]))]
                 excluded[rows] = True
         most = sum(weight * now.weight(now.count(term)) for term, weight in wanted)
         most += sum(weight * now.weight(0) for term, weight in asked.terms

@@ -13,7 +13,8 @@ NEGATORS: tuple[tuple[str, ...], ...] = tuple(sorted((
     ("not",), ("no",), ("without",), ("non",), ("except",), ("anyth", "but"), ("anything", "but"), ("other", "than"),
     ("dont", "want"),
     ("do", "not", "want"), ("dont", "like"), ("do", "not", "like"), ("fre", "of"), ("fre", "from"), ("isnt",), ("arent",),
-    ("nor",), ("neither",),
+    ("nor",), ("neither",), *((word, verb) for word in ("doesnt", "dont", "didnt") for verb in ("hav", "contain", "includ")),
+    ("hasnt",),
     ("not", "mad", "of"), ("not", "mad", "from"), ("nothing", "with"), ("nothing",), ("hate",), ("avoid",), ("never",),
     ("minu",),
     *(tuple(word) for word in (
@@ -24,8 +25,10 @@ NEGATORS: tuple[tuple[str, ...], ...] = tuple(sorted((
 STARTS: dict[str, tuple[tuple[str, ...], ...]] = {       # first word -> the negators that begin with it, longest first
     first: tuple(words for words in NEGATORS if words[0] == first) for first in dict.fromkeys(w[0] for w in NEGATORS)}
 LITTLE = ("any a an the mad of from too very with so it to them is are much kind have be has in contain contains "
-          "anything anyth something either")
+          "anything anyth something either out which")
 SKIPPED = frozenset(LITTLE.split()) | frozenset("有太会那么很用是的含任何")
+CANONICAL = tuple(tuple(Atom(word, "joined" if len(word) == 1 else "word", 0, 0) for word in words)     # of the lexicon's phrases
+                  for words in (("no",), ("without",), tuple("没有"), ("无",), tuple("不含"), tuple("不要")))
 BEHIND = ("以", "之", "除")    # before "外": "白色以外" is all but white
 ALSO = frozenset(("or", "nor", "或", "和", "及"))
 FREE = "fre"               # of "lace-free": what stands before it is negated
@@ -37,12 +40,16 @@ LONGEST_HAN = 4
 
 
 class Span(NamedTuple):
-    """Atoms `start` to `end`: a phrase with its facets, or one word without; `negated` or not."""
+    """Atoms `start` to `end`: a phrase with its facets, or one word without; `negated` or not.
+
+    `within`: it is part of a phrase that says so itself, as "laces" of "without laces" is.
+    """
 
     start: int
     end: int
     facets: tuple[str, ...]
     negated: bool
+    within: bool = False
 
 
 def negator(found: Sequence[Atom], at: int) -> int:
@@ -120,9 +127,19 @@ def opposites(found: Sequence[Atom], lexicon: Lexicon, at: int, end: int, facets
     if at >= end:
         return []
     length, refused = lexicon.match(found[:end], at)
-    names = {facet.partition(":")[0] for facet in facets}
+    names = {"kind", *(facet.partition(":")[0] for facet in facets)}
     refused = tuple(facet for facet in refused if facet.partition(":")[0] in names and facet not in facets)
-    return [Span(at, end, refused, True)] if refused and at + length == end else []
+    return [Span(at, end, refused, True, True)] if refused and at + length == end else []
+
+
+def with_its_no(found: Sequence[Atom], lexicon: Lexicon, at: int, words: Sequence[Atom]) -> tuple[int, tuple[str, ...]]:
+    """(length, facets) of a phrase from here that the lexicon has with a "no" before it, such as "no nuts"; (0, ()) for none."""
+    for before in (words, *CANONICAL):
+        length, facets = lexicon.match([*before, *found[at:at + LONGEST_PHRASE]], 0)
+        rest = length - len(before)
+        if rest > 1 or (rest == 1 and (before is words or found[at].kind != "joined")):      # "无香" does not begin "不含香菜"
+            return rest, facets
+    return 0, ()
 
 
 def negated(text: str, found: Sequence[Atom], lexicon: Lexicon, at: int, head: int, made: list[Span]) -> int:
@@ -131,16 +148,16 @@ def negated(text: str, found: Sequence[Atom], lexicon: Lexicon, at: int, head: i
     at = skip(found, lexicon, at + head)
     if at >= len(found) or boundary(text, found, at):
         return at
-    length, facets = lexicon.match([*words, *found[at:at + LONGEST_PHRASE]], 0)      # "without a cable" is "without cable"
-    itself = length > head
-    if itself:
-        length -= head
-    else:
+    length, facets = with_its_no(found, lexicon, at, words)      # "without a cable" is "without cable"
+    itself = length > 0
+    if not itself:
         length, facets = lexicon.match(found, at)
         length = length or (0 if weak else run(text, found, lexicon, at))
     if not length:
         return at
     made.append(Span(at, at + length, facets, not itself))
+    if itself:
+        made += opposites(found, lexicon, at, at + length, facets)
     return others(text, found, lexicon, at + length, words, made)
 
 
@@ -150,14 +167,15 @@ def others(text: str, found: Sequence[Atom], lexicon: Lexicon, at: int, words: S
         begin = skip(found, lexicon, at)
         if begin >= len(found):
             break
-        length, facets = lexicon.match([*words, *found[begin:begin + LONGEST_PHRASE]], 0)
-        length -= len(words)
+        length, facets = with_its_no(found, lexicon, begin, words)
         itself = length > 0
         if not itself:
             length, facets = lexicon.match(found, begin)
         if length <= 0:
             break
         made.append(Span(begin, begin + length, facets, not itself))
+        if itself:
+            made += opposites(found, lexicon, begin, begin + length, facets)
         at = begin + length
     return at
 

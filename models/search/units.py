@@ -148,8 +148,10 @@ def said_measure(term: str) -> str:
     """How people write a term of `measure`: "#30000ml" is "30 l"."""
     found = re.fullmatch(r"#([\d.]+(?:e[+-]?\d+)?)(ml|g|mm|gb|%|[a-z]+)", term)
     if found is None:
-        return term.removeprefix("#size").removeprefix("#")
+        return term.removeprefix("#size").removeprefix("#").upper()
     value, base = float(found[1]), found[2]
+    if base in ("person", "piece"):
+        return f"{short(value)} {base}{'' if value == 1 else 's'}"
     for unit, factor in LARGER.get(base, ()):
         if value >= factor:
             return f"{short(value / factor)} {unit}"
@@ -217,6 +219,7 @@ BANDS: tuple[tuple[str, str, bool], ...] = (      # what it bounds, pattern, whe
             rf"不少于|大于|>=?)\s?{_amount('a')}", True),
     ("low", rf"{_amount('a')}\s?(?:or more|and up|and above|以上|起)", True),
     ("near", rf"(?:about|around|roughly|some|circa|约|大约|大概|差不多|~)\s?{_amount('a')}(?:左右)?", True),
+    ("near", rf"(?:about|around|roughly|circa|约|大约|大概|差不多)\s?{_amount('a')}(?=\s*(?:$|[,.;!?，。；！？]))", False),
     ("near", rf"{_amount('a')}\s?(?:左右|上下)", False),
     ("near", rf"{_amount('a')}", True),
 )

@@ -9,7 +9,7 @@ import numpy as np
 from ..shop.ranking import View
 from .ask import NOT, Understood
 from .fuse import LEAST_COSINE
-from .index import Index
+from .index import ORDINARY_TERMS, Index
 from .units import said_measure
 from .words import all_terms, pieces, terms
 
@@ -51,9 +51,12 @@ def why(row: int, asked: Understood, index: Index, language: str, view: View | N
     made.sort(key=lambda one: one.facet.startswith("kind:"))      # that shoes are shoes says least
     told |= {term for want in asked.wanted for term in all_terms(want.phrase)}
     written = {term: piece.text for piece in pieces(asked.text) for term in terms(piece)[:1] if piece.kind == "word"}
-    words = [term for term in index.words_at(row, asked) if not term.startswith(NOT) and term not in told]
+    words = [term for term in index.words_at(row, asked) if not term.startswith(NOT) and term not in told
+             and term not in ORDINARY_TERMS]
     made += [Why(WORD, said_measure(term) if term[0] == "#" else written.get(term, term), term) for term in words][:2]
     for one in asked.excluded:
+        if any(one.phrase in want.phrase for want in asked.wanted):      # "without nuts" is told as "nut-free"
+            continue
         kind = NOT_ONE if one.facets and one.facets[0].startswith(OF_THE_WHOLE) else WITHOUT
         made.append(Why(WITHOUT, SENTENCES[kind][language].format(text=one.phrase), one.phrase))
     if priced:

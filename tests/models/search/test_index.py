@@ -185,3 +185,22 @@ def test_ordinary_words_that_nothing_has_do_not_count() -> None:
 def test_goods_of_many_shops_are_known_in_both_languages(zh: str, en: str) -> None:
     assert ids(*made((Item("1", en), Item("2", "Something else"))), zh) == ["1"]
     assert ids(*made((Item("1", zh), Item("2", "其他"))), en) == ["1"]
+
+
+SWEETS = (Item("free", "Nut-free chocolate", "", "Sweets"), Item("plain", "Dark chocolate", "", "Sweets"),
+          Item("with", "Chocolate with nuts", "", "Sweets"), Item("nuts", "Mixed nuts", "", "Sweets"),
+          Item("zh", "巧克力 不含坚果", "", "Sweets"), Item("zh with", "坚果巧克力", "", "Sweets"))
+
+
+@pytest.mark.parametrize("question", ["chocolate without nuts", "chocolate, not nuts", "chocolate that doesn't contain nuts",
+                                      "nutless chocolate",
+                                      "巧克力 没有坚果", "巧克力，不要有坚果的", "chocolate - neither nuts nor peanuts"])
+def test_what_is_free_of_it_comes_first_and_what_has_it_not_at_all(question: str) -> None:
+    found = ids(*made(SWEETS), question)
+    assert set(found[:2]) == {"free", "zh"} and "plain" in found and not {"with", "nuts", "zh with"} & set(found)
+
+
+def test_what_says_that_it_has_none_is_not_taken_out_by_its_title() -> None:
+    goods = (Item("a", "Zest-free cake"), Item("b", "Zest cake"), Item("c", "蛋糕 不含香菜"), Item("d", "香菜蛋糕"))
+    assert "b" not in ids(*made(goods), "cake without zest") and "a" in ids(*made(goods), "cake without zest")
+    assert ids(*made(goods), "蛋糕 不要香菜") == ["c"]

@@ -35,7 +35,7 @@ def told(text: str, lexicon: Lexicon) -> tuple[set[str], set[str]]:
     ("非常轻的背包", {"weight:light", "kind:backpack"}, set()),
     ("特别轻的鞋", {"weight:light", "kind:shoes"}, set()),
     ("no sugar", {"diet:sugar-free"}, set()),
-    ("chocolate without nuts or milk", {"kind:chocolate", "diet:nut-free", "diet:lactose-free"}, set()),
+    ("chocolate without nuts or milk", {"kind:chocolate", "diet:nut-free", "diet:lactose-free"}, {"kind:nuts", "kind:milk"}),
     ("shoes without laces or zip", {"kind:shoes", "closure:slip-on"}, {"closure:laces", "closure:zip"}),
     ("lamp without a cable", {"kind:desk-lamp", "power:wireless"}, set()),
     ("不辣的面条", {"kind:noodles"}, {"taste:spicy"}),

@@ -80,6 +80,12 @@ def test_ranges_of_measures(text: str, low: float, high: float, base: str) -> No
     assert found.has(max(low, 1)) and not found.has(low / 2 if low else high * 2)
 
 
+@pytest.mark.parametrize(("text", "near"), [
+    ("a gift, around 100", True), ("大约100", True), ("around 100 pieces", False), ("about 3 days", False)])
+def test_a_number_at_the_end_may_be_a_price(text: str, near: bool) -> None:
+    assert (price_band(text)[0] is not None) is near
+
+
 @pytest.mark.parametrize("text", ["500 ml", "under 500", "5-3 kg", "1 l to 2 kg", "20-30", ""])
 def test_what_is_no_range_of_measures(text: str) -> None:
     assert measure_spans(text) == ((), text)
@@ -87,7 +93,7 @@ def test_what_is_no_range_of_measures(text: str) -> None:
 
 @pytest.mark.parametrize(("term", "said"), [
     ("#30000ml", "30 l"), ("#500ml", "500 ml"), ("#381mm", "38.1 cm"), ("#20000mah", "20000 mAh"), ("#1.5%", "1.5%"),
-    ("#size42", "42"), ("#2person", "2 person"), ("#1e+06g", "1000 kg"),
+    ("#size42", "42"), ("#2person", "2 persons"), ("#sizem", "M"), ("#1e+06g", "1000 kg"),
 ])
 def test_measures_are_said_as_people_write_them(term: str, said: str) -> None:
     assert said_measure(term) == said

@@ -130,7 +130,8 @@ def exclude(text: str, found: Sequence[Atom], span: Span) -> Excluded:
     """A phrase that was negated."""
     phrase = phrase_of(text, found, span)
     made = tuple(dict.fromkeys(term for piece in pieces(phrase) for term in (terms(piece, True) or terms(piece))))
-    if span.within or span.facets and any(len(term) == 1 and IS_HAN.match(term) for term in made):      # a lone character is in many words
+    lone = any(len(term) == 1 and IS_HAN.match(term) for term in made)       # such a character is in many words
+    if span.within or (span.facets and lone):
         made = ()
     return Excluded(phrase, span.facets, made)
 

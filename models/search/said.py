@@ -27,7 +27,7 @@ STARTS: dict[str, tuple[tuple[str, ...], ...]] = {       # first word -> the neg
 LITTLE = ("any a an the mad of from too very with so it to them is are much kind have be has in contain contains "
           "anything anyth something either out which")
 SKIPPED = frozenset(LITTLE.split()) | frozenset("有太会那么很用是的含任何")
-CANONICAL = tuple(tuple(Atom(word, "joined" if len(word) == 1 else "word", 0, 0) for word in words)     # of the lexicon's phrases
+CANONICAL = tuple(tuple(Atom(word, "word", 0, 0) for word in words)      # how phrases of the lexicon begin
                   for words in (("no",), ("without",), tuple("没有"), ("无",), tuple("不含"), tuple("不要")))
 BEHIND = ("以", "之", "除")    # before "外": "白色以外" is all but white
 ALSO = frozenset(("or", "nor", "或", "和", "及"))
@@ -133,7 +133,7 @@ def opposites(found: Sequence[Atom], lexicon: Lexicon, at: int, end: int, facets
 
 
 def with_its_no(found: Sequence[Atom], lexicon: Lexicon, at: int, words: Sequence[Atom]) -> tuple[int, tuple[str, ...]]:
-    """(length, facets) of a phrase from here that the lexicon has with a "no" before it, such as "no nuts"; (0, ()) for none."""
+    """(length, facets) of a phrase from here that the lexicon has with a "no" before it: "no nuts"; (0, ()) for none."""
     for before in (words, *CANONICAL):
         length, facets = lexicon.match([*before, *found[at:at + LONGEST_PHRASE]], 0)
         rest = length - len(before)

@@ -204,3 +204,4 @@ def test_what_says_that_it_has_none_is_not_taken_out_by_its_title() -> None:
     goods = (Item("a", "Zest-free cake"), Item("b", "Zest cake"), Item("c", "蛋糕 不含香菜"), Item("d", "香菜蛋糕"))
     assert "b" not in ids(*made(goods), "cake without zest") and "a" in ids(*made(goods), "cake without zest")
     assert ids(*made(goods), "蛋糕 不要香菜") == ["c"]
+    assert ids(*made((Item("a", "不漏水的杯子"), Item("b", "漏水的杯子"))), "杯子 不要漏水") == ["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     if not bundle.files:
         raise ValueError(f"bundle '{bundle.name}' has no model files: there is nothing to run by an engine")
     device, _ = choose_device(replace(Config(), device=DeviceConfig(profile=args.device)))
+    shared = busy(os.getloadavg()[0], len(os.sched_getaffinity(0)))
     with Bar() as bar:
         rows, missing = measure_all(bundle, device, args.batch, args.seconds, None if args.json else bar.show)
     if not rows:
@@ -67,8 +69,16 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     found = [way for way in usable(known, device)[0] if way.name in works]
     choice = choose(found, known, device) if found else None
     return {"name": bundle.name, "version": bundle.version, "device": device.name, "rows": rows, "missing": missing,
-            "note": free_note(described(known, found[0])) if found else "", "kept": args.keep,
+            "note": free_note(described(known, found[0])) if found else "", "kept": args.keep, "busy": shared,
             "choice": {"variant": choice.ways[0].name, "why": choice.why} if choice else None}
+
+
+def busy(load: float, cores: int) -> str:
+    """A sentence where other work ran when measuring began: it ranks variants by chance. "" on a quiet machine."""
+    if load <= cores / 2:
+        return ""
+    return (f"other work was under way when this began (load {load:.1f} on {cores} cores), and it disturbs one variant more "
+            "than another; measure again on a quiet machine before you --keep it")
 
 
 def described(bundle: Any, way: Any) -> Any:
@@ -108,6 +118,7 @@ def plain(told: dict[str, Any]) -> str:
                      f"{row['canary']}")
     lines.append("error: the largest difference from FP32 as a share of the output's span, on made inputs; agrees: verdicts "
                  "that are FP32's on held-out pictures, as `aisle model quantize` saw them")
+    lines += [told["busy"][:1].upper() + told["busy"][1:]] if told["busy"] else []
     lines += [f"{backend} is not used: {why}" for backend, why in told["missing"].items()]
     lines += [f"'{told['name']}': {told['note']}"] if told["note"] else []
     if told["choice"] and len(told["rows"]) > 1:

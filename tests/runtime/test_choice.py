@@ -11,7 +11,7 @@ from aisle.models.bundle import Bundle, TensorSpec, Variant
 from aisle.models.bundle_file import write_bundle_toml
 from aisle.runtime.choice import Choice, choose, this_machine
 from aisle.runtime.cli import doctor
-from aisle.runtime.cli.model_check import measured, plain
+from aisle.runtime.cli.model_check import busy, measured, plain
 from aisle.runtime.loading import open_bundle
 from aisle.runtime.ways import ways
 from hypothesis import given
@@ -130,7 +130,10 @@ def test_model_check_says_what_a_server_would_take(slow_int8):
     device = DeviceProfile("d", precisions=("int8", "fp32"))
     choice = choose(ways(known, device), known, device)
     assert choice.ways[0].precision == "int8" and [v.p50_ms for v in known.variants] == [2.0, 5.0]
-    told = {"name": "m", "version": "1", "device": "d", "rows": rows, "missing": {}, "note": "", "kept": False,
-            "choice": {"variant": "null int8", "why": choice.why}}
-    assert plain(told).splitlines()[-1].startswith("With --keep a server would answer by null int8: device 'd' prefers it")
+    told = {"name": "m", "version": "1", "device": "d", "rows": rows, "missing": {}, "note": "", "busy": busy(3.0, 2),
+            "kept": False, "choice": {"variant": "null int8", "why": choice.why}}
+    lines = plain(told).splitlines()
+    assert lines[-1].startswith("With --keep a server would answer by null int8: device 'd' prefers it")
+    assert any(line.startswith("Other work was under way when this began (load 3.0 on 2 cores)") for line in lines)
+    assert busy(1.0, 2) == "" and "Other work" not in plain(told | {"busy": ""})
     assert plain(told | {"kept": True}).splitlines()[-1].startswith("A server answers by null int8")

@@ -37,43 +37,41 @@ class Truth:
     """What FP32 answers, and how others compare with it."""
 
     def __init__(self, reference: Run, shown: Sequence[Sample], held: Sequence[Sample], tell: Progress) -> None:
-        self._verdicts: dict[str, object] = {}
+        self._numbers: dict[str, np.ndarray] = {}
         self._outputs: dict[str, dict[str, np.ndarray]] = {}
-        samples = [*shown, *held]
+        samples, keep = [*shown, *held], {s.name for s in held}
         self._probes = [shown[i * len(shown) // PROBES] for i in range(PROBES)] if len(shown) > PROBES else list(shown)
-        keep = {s.name for s in (*held, *self._probes)}
         for i, sample in enumerate(samples):
             outputs = reference(sample.feed)
             if not all(np.isfinite(a).all() for a in outputs.values() if a.dtype.kind == "f"):
                 raise BundleError(f"the FP32 network answers {sample.name} with values that are not numbers; it cannot be "
                                   "judged")
-            self._verdicts[sample.name] = sample.verdict(outputs)
+            self._numbers[sample.name] = np.array(sample.weigh(outputs))
             if sample.name in keep:
                 self._outputs[sample.name] = {k: np.array(a) for k, a in outputs.items() if a.dtype.kind == "f"}
             tell(i + 1, len(samples), "compare")
-        self._span = {key: max(float(o[key].max()) for o in self._outputs.values())
-                      - min(float(o[key].min()) for o in self._outputs.values()) or 1.0
-                      for key in next(iter(self._outputs.values()))}
+        self._span = {key: span([o[key] for o in self._outputs.values()]) for key in next(iter(self._outputs.values()))}
+        self._reach = span(list(self._numbers.values()))
 
-    def agreement(self, run: Run, samples: Sequence[Sample]) -> float:
-        """The share of samples with FP32's verdict."""
-        return sum(s.verdict(run(s.feed)) == self._verdicts[s.name] for s in samples) / len(samples)
-
-    def error(self, run: Run) -> float:
-        """The mean error on the probes, as a share of each output's span."""
-        return float(np.mean([self._off(s, run(s.feed))[1] for s in self._probes]))
+    def compare(self, run: Run, samples: Sequence[Sample]) -> tuple[float, float]:
+        """(share of samples with FP32's verdict, root of the mean square error of the numbers that decide, of their span)."""
+        gaps, right = [], 0
+        for sample in samples:
+            numbers = sample.weigh(run(sample.feed))
+            gaps.append(numbers - self._numbers[sample.name])
+            right += self._same(sample, numbers)
+        return right / len(samples), float(np.sqrt(np.mean(np.square(gaps)))) / self._reach
 
     def spread(self, run: Run) -> float:
-        """The mean square error on the probes that no shift of the outputs would take away; such errors of layers add up."""
-        found = [self._gaps(s, run(s.feed)) for s in self._probes]
-        if not all(np.isfinite(gap).all() for gaps in found for gap in gaps.values()):
-            return float("inf")
-        parts = []
-        for key in self._span:
-            gaps = [sample[key] for sample in found]
-            alike = len({gap.shape for gap in gaps}) == 1 and len(gaps) > 1
-            parts.append(float(np.mean(np.var(gaps, axis=0) if alike else [np.mean(gap * gap) for gap in gaps])))
-        return float(np.mean(parts))
+        """The mean square error of the numbers that decide, on the probes, that no shift of them would take away.
+
+        What layers add to it adds up.
+        """
+        gaps = [(sample.weigh(run(sample.feed)) - self._numbers[sample.name]) / self._reach for sample in self._probes]
+        return float(np.mean(np.var(gaps, axis=0))) if np.isfinite(gaps).all() else float("inf")
+
+    def _same(self, sample: Sample, numbers: np.ndarray) -> bool:
+        return bool(sample.verdict(numbers) == sample.verdict(self._numbers[sample.name]))
 
     def judge(self, run: Run, held: Sequence[Sample]) -> Judged:
         """Errors and agreement on the held-out samples."""
@@ -83,22 +81,23 @@ class Truth:
             largest, mean = self._off(sample, outputs)
             most = max(most, largest)
             means.append(mean)
-            if sample.verdict(outputs) != self._verdicts[sample.name]:
+            if not self._same(sample, sample.weigh(outputs)):
                 wrong.append(sample.name)
         right = len(held) - len(wrong)
         return Judged(len(held), right / len(held), at_least(right, len(held)), most, float(np.mean(means)), tuple(wrong[:10]))
 
-    def _gaps(self, sample: Sample, outputs: Outputs) -> dict[str, np.ndarray]:
-        """What is off, by output, as shares of the output's span."""
-        return {key: (np.asarray(outputs[key], np.float64) - true) / self._span[key]
-                for key, true in self._outputs[sample.name].items()}
-
     def _off(self, sample: Sample, outputs: Outputs) -> tuple[float, float]:
         """(largest, mean) error of one sample over all its outputs."""
-        gaps = [np.abs(gap) for gap in self._gaps(sample, outputs).values()]
+        gaps = [np.abs(np.asarray(outputs[key], np.float64) - true) / self._span[key]
+                for key, true in self._outputs[sample.name].items()]
         if not all(np.isfinite(gap).all() for gap in gaps):
             return float("inf"), float("inf")
         return max(float(gap.max()) for gap in gaps), float(np.mean([gap.mean() for gap in gaps]))
+
+
+def span(arrays: Sequence[np.ndarray]) -> float:
+    """From the least to the largest value of all; 1 where they are all the same."""
+    return max(float(a.max()) for a in arrays) - min(float(a.min()) for a in arrays) or 1.0
 
 
 def at_least(right: int, of: int) -> float:

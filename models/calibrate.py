@@ -17,13 +17,22 @@ Feed = Mapping[str, np.ndarray]
 Outputs = Mapping[str, np.ndarray]
 
 
+def largest(numbers: np.ndarray) -> Hashable:
+    """The place of the largest number."""
+    return int(np.argmax(numbers))
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One request of a batch of one: its name in sentences, its tensors, and what its outputs decide."""
+    """One request of a batch of one: its name in sentences, its tensors, and what its outputs decide.
+
+    `weigh` gives the numbers that decide, float (n,): scores of classes, or the score of a part; `verdict` what they decide.
+    """
 
     name: str
     feed: Feed
-    verdict: Callable[[Outputs], Hashable]
+    weigh: Callable[[Outputs], np.ndarray]
+    verdict: Callable[[np.ndarray], Hashable] = largest
 
 
 PictureReader = Callable[[str, np.ndarray], Sample]
@@ -74,25 +83,25 @@ def _row(spec: TensorSpec, bundle: Bundle) -> tuple[int | None, ...]:
 
 
 def _picture(bundle: Bundle, spec: Backbone) -> PictureReader:
-    verdict = top_one(bundle)
+    weigh = top_one(bundle)
 
     def read(name: str, picture: np.ndarray) -> Sample:
         shape = (3, spec.height, spec.width) if spec.layout == "NCHW" else (spec.height, spec.width, 3)
         row = np.empty(shape, spec.dtype)
         feed(np.ascontiguousarray(picture), spec, row)
-        return Sample(name, {spec.input: row[None]}, verdict)
+        return Sample(name, {spec.input: row[None]}, weigh)
     return read
 
 
-def top_one(bundle: Bundle) -> Callable[[Outputs], Hashable]:
-    """The place of the largest value of the first output that is one row of several numbers.
+def top_one(bundle: Bundle) -> Callable[[Outputs], np.ndarray]:
+    """What gives the scores of a model, of which the largest decides: its first output that is one row of several numbers.
 
     BundleError where no output is: then nothing says what a verdict of this model is.
     """
     for spec in bundle.outputs:
         row = _row(spec, bundle)
         if spec.dtype in ("float32", "float16", "uint8", "int8") and len(row) == 1 and (row[0] or 2) > 1:
-            return lambda outputs: int(np.argmax(outputs[spec.name]))
+            return lambda outputs: np.asarray(outputs[spec.name], np.float64).ravel()
     raise BundleError(f"bundle {bundle.name!r} has no output that is a row of scores "
                       f"({[(s.name, s.shape) for s in bundle.outputs]}); what its verdict is cannot be told, so that "
                       "quantising it cannot be judged")
@@ -114,10 +123,10 @@ def _inspector(bundle: Bundle) -> PictureReader:
         row = np.empty(shape, spec.dtype)
         feed(prepared.picture, spec, row)
 
-        def verdict(outputs: Outputs) -> Hashable:
+        def score(outputs: Outputs) -> np.ndarray:
             taps = tuple(np.asarray(outputs[tap][0], np.float32) for tap in spec.taps)
-            return bool(judge(prepared, recipe, taps).score > recipe.threshold)
-        return Sample(name, {spec.input: row[None]}, verdict)
+            return np.array([judge(prepared, recipe, taps).score])
+        return Sample(name, {spec.input: row[None]}, score, lambda numbers: bool(numbers[0] > recipe.threshold))
     return read
 
 

@@ -76,7 +76,7 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Trial:
-    """One file on the way, with its agreement and mean error on samples of the calibration."""
+    """One file on the way, with its agreement and its error on samples of the calibration, as `Truth.compare` gives them."""
 
     path: Path
     ranges: str
@@ -169,7 +169,7 @@ class Search:
         run = self.tool.run(path)
         self.tried += 1
         self.tell(self.tried, len(self.tool.ways) + 2 * len(steps(len(self.tool.layers))), "try")
-        return Trial(path, ranges, floats, self.truth.agreement(run, self.shown), self.truth.error(run))
+        return Trial(path, ranges, floats, *self.truth.compare(run, self.shown))
 
     def check(self, trial: Trial) -> Judged | None:
         """How the file does on the held-out samples where it holds the bound; they are asked only after the others."""

@@ -47,7 +47,7 @@ class Fake:
 
 def samples(count=30):
     """Scores from 0 to 2 against 1: a shift turns the verdicts of those just below 1."""
-    return [Sample(f"s{i}", {"x": np.array([2 * ((i * 7) % count) / count + 0.01], np.float32)}, lambda o: int(o["y"].argmax()))
+    return [Sample(f"s{i}", {"x": np.array([2 * ((i * 7) % count) / count + 0.01], np.float32)}, lambda o: o["y"][0])
             for i in range(count)]
 
 
@@ -96,7 +96,7 @@ def test_the_ranges_with_the_least_error_are_tried_first(tmp_path):
 
 def test_held_out_samples_are_neither_seen_nor_asked_before_a_choice_holds(tmp_path):
     asked = []
-    many = [Sample(s.name, s.feed, lambda o, s=s: asked.append(s.name) or s.verdict(o)) for s in samples()]
+    many = [Sample(s.name, s.feed, lambda o, s=s: asked.append(s.name) or s.weigh(o)) for s in samples()]
     with pytest.raises(BundleError):
         quantize(Fake(dict.fromkeys(LAYERS, 0.3)), many, tmp_path)
     held = {s.name for s in split(many)[1]}
@@ -144,7 +144,7 @@ def test_too_few_samples_are_refused(count):
 
 
 def test_samples_that_are_all_the_same_are_refused():
-    same = [Sample(f"s{i}", {"x": np.zeros(1, np.float32)}, lambda o: 0) for i in range(20)]
+    same = [Sample(f"s{i}", {"x": np.zeros(1, np.float32)}, lambda o: np.zeros(2)) for i in range(20)]
     with pytest.raises(BundleError, match="all 20 samples are the same"):
         split(same)
 
@@ -165,5 +165,5 @@ def test_steps_grow_from_none_to_half(layers):
 
 def test_layers_are_chosen_by_the_samples_of_the_calibration_too(tmp_path):
     """Where only those turn, the held-out ones would have let it pass."""
-    many = [Sample(s.name, {"x": s.feed["x"] * (0.2 if i % 3 == 1 else 1)}, s.verdict) for i, s in enumerate(samples())]
+    many = [Sample(s.name, {"x": s.feed["x"] * (0.2 if i % 3 == 1 else 1)}, s.weigh) for i, s in enumerate(samples())]
     assert quantize(Fake({"layer5": 0.4}), many, tmp_path).floats[0].layer == "layer5"

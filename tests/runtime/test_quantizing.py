@@ -139,7 +139,7 @@ def test_one_picture_again_and_again(sorter, tmp_path):
 
 
 def test_a_bound_that_cannot_be_held(sorter, shop, monkeypatch):
-    monkeypatch.setattr("aisle.models.quantize.Truth.agreement", lambda self, run, samples: 0.5)
+    monkeypatch.setattr("aisle.models.quantize.Truth.compare", lambda self, run, samples: (0.5, 0.1))
     refused(sorter, shop / "pictures", "INT8 is refused.*at best 50.00%")
 
 

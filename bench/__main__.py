@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Refused as error:
         print(f"bench {options.name}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"bench {options.name}: stopped; nothing was kept", file=sys.stderr)
+        return 130
     result = summary(options.name, rows)
     if options.only is None and not options.quick:
         print(f"kept as {keep(result)}", file=sys.stderr)

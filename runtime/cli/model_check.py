@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,14 @@ def run(args: argparse.Namespace) -> int:
     """0 where every usable way works, 1 where one does not, 2 with a sentence for a bundle that cannot be checked."""
     from ...models.bundle import BundleError
     from ..errors import AisleError
+    from .outcome import refuse
     try:
         told = check(args)
-    except (AisleError, BundleError, ValueError, OSError) as error:
-        print(json.dumps({"error": str(error)}) if args.json else f"aisle model check: {error}",
-              file=sys.stdout if args.json else sys.stderr)
-        return 2
+    except (AisleError, BundleError, ValueError) as error:
+        return refuse("model check", args.json, str(error))
+    except OSError as error:
+        doing = "what was measured cannot be kept" if args.keep else "the bundle cannot be read"
+        return refuse("model check", args.json, f"{error.filename or args.bundle}: {error.strerror or error}; {doing}")
     print(json.dumps(told) if args.json else plain(told))
     return 1 if any(row["error"] for row in told["rows"]) else 0
 

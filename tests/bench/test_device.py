@@ -179,3 +179,14 @@ def test_only_what_is_asked_for_is_measured():
     from aisle.edge_devices.profile import DeviceProfile
     cells = cells_of(bundle, DeviceProfile("d", backends=("null",)), Options(only="m null int8"))
     assert [(way.name, batch) for way, batch in cells] == [("null int8", 1), ("null int8", 4), ("null int8", 8)]
+
+
+def test_a_bench_that_is_stopped_says_so_without_a_traceback(monkeypatch, capsys):
+    from aisle.bench import __main__ as command
+
+    def stopped(options):
+        raise KeyboardInterrupt
+        yield
+    monkeypatch.setitem(command.BENCHES, "device", "aisle.bench.device:stopped")
+    monkeypatch.setattr("aisle.bench.device.stopped", stopped, raising=False)
+    assert command.main(["device", "--quick"]) == 130 and "bench device: stopped" in capsys.readouterr().err

@@ -106,3 +106,15 @@ def test_a_bundle_with_files_for_engines_alone_is_checked_as_a_server_runs_it(tm
     assert code == 0 and [r["way"] for r in told["rows"]] == ["onnx fp32"] and told["choice"]["why"] == "it is the only one"
     kept = read_bundle(folder)
     assert list(kept.files) == [("tensorrt", "fp32")] and kept.variants[0].backend == "onnx"
+
+
+def test_a_table_that_cannot_be_written_is_a_sentence(null, monkeypatch, capsys):
+    from aisle.models import bundle_file
+    from aisle.runtime.cli import main
+
+    def full(bundle, folder):
+        raise OSError(28, "No space left on device", str(folder / "bundle.toml"))
+    monkeypatch.setattr(bundle_file, "write_bundle_toml", full)
+    assert main(["model", "check", str(null.root), "--seconds", "0.05", "--keep"]) == 2
+    said = capsys.readouterr().err
+    assert "bundle.toml: No space left on device; what was measured cannot be kept" in said and "Traceback" not in said

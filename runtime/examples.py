@@ -17,7 +17,7 @@ from ..models.inspect.publish import publish
 from ..models.make import nets
 from .backends import make_backend
 from .pictures import encode_png
-from .quantizing import next_version
+from .versions import next_version
 
 LEARNT = 24            # pictures of each texture that the head is fitted on
 SEED = 1000            # pictures that are written for calibrating begin here: none of them was learnt
@@ -32,7 +32,7 @@ def make_example(root: Path, name: str, kind: str, size: int = 224, *, width: in
     picture = {"input": "image", "height": size, "width": size, "scale": [1 / 58] * 3, "bias": [-2.0] * 3}
     image = TensorSpec("image", "float32", (3, size, size))
     scores = TensorSpec("scores", "float32", (len(nets.TEXTURES),), labels=nets.TEXTURES)
-    bundle = Bundle(name, next_version(root / name), "classifier", root, (image,), (scores,), {("onnx", "fp32"): "model.onnx"},
+    bundle = Bundle(name, next_version(root, name), "classifier", root, (image,), (scores,), {("onnx", "fp32"): "model.onnx"},
                     max_batch=8, params={"picture": picture}, licence=LICENCE)
     with tempfile.TemporaryDirectory() as folder:
         file = nets.features(Path(folder) / "model.onnx", kind, size, width)

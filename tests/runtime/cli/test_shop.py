@@ -64,7 +64,8 @@ def test_a_catalogue_is_checked(catalogue: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(("words", "want"), [
-    (["check", "none.csv"], "No such file"), (["make", "none.csv", "--out", "x/.hidden"], "expected a folder named"),
+    (["check", "none.csv"], "No such file"),
+    (["make", "none.csv", "--out", "x/.hidden"], "can be no model's: expected 1 to 128"),
     (["make", "none.csv", "--out", "x/y", "--retention-days", "0"], "--retention-days: expected more than 0"),
 ])
 def test_what_cannot_be_done_is_a_sentence(words: list[str], want: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .answered import note
 from .batcher import Batcher, Fill, Read
+from .choice import this_machine
 from .waiting_line import Job
 from .ways import Way
 
@@ -28,10 +29,10 @@ class Step:
         return self.way.agreement or 0.0
 
     def cost_ns(self, rows: int) -> int:
-        """What a run of so many rows costs, learnt here, else as the bundle's table has it."""
+        """What a run of so many rows costs, learnt here, else as the bundle's table has it of this machine; 0: unknown."""
         learnt = self.batcher.costs.expect(rows)
         row = self.way.measured
-        if learnt or row is None:
+        if learnt or row is None or row.on not in ("", this_machine()):
             return learnt
         return int((row.p99_ms or row.p50_ms or 0.0) * 1e6) * rows
 

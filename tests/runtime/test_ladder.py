@@ -11,6 +11,7 @@ from aisle.runtime import loading, ways
 from aisle.runtime.answered import named, noting
 from aisle.runtime.backends.null import NullBackend
 from aisle.runtime.batcher import Batcher
+from aisle.runtime.choice import this_machine
 from aisle.runtime.client import AsyncClient, Client
 from aisle.runtime.ladder import Ladder, Step
 from aisle.runtime.stats import Stats
@@ -40,8 +41,8 @@ class FakeBatcher:
         self.costs, self.line = Costs(ms), Line()
 
 
-def step(precision, ms, agreement=None, measured_ms=None):
-    row = Variant("onnx", precision, p99_ms=measured_ms, agreement=agreement)
+def step(precision, ms, agreement=None, measured_ms=None, on=""):
+    row = Variant("onnx", precision, on, p99_ms=measured_ms, agreement=agreement)
     return Step(Way("onnx", precision, ("onnx", precision), row), FakeBatcher(ms))
 
 
@@ -81,6 +82,12 @@ def test_when_hot_the_fastest_answers_everything():
 def test_what_is_not_learnt_yet_goes_by_the_bundles_table():
     ladder = Ladder([step("int8", 0, 0.99, measured_ms=4), step("fp32", 0, measured_ms=12)])
     assert name(ladder, 11 * MS) == "int8" and name(ladder, 13 * MS) == "fp32"
+
+
+def test_times_of_another_machine_are_not_believed():
+    there = Ladder([step("int8", 0, 0.99, 4, "another CPU"), step("fp32", 0, None, 12, "another CPU")])
+    here = Ladder([step("int8", 0, 0.99, 4, this_machine()), step("fp32", 0, None, 12, this_machine())])
+    assert name(there, 11 * MS) == "fp32" and name(here, 11 * MS) == "int8"
 
 
 def test_with_nothing_known_the_most_exact_is_tried():

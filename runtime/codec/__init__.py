@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -68,6 +69,12 @@ def make_codec(job: str) -> Codec:
     """The codec of that job, imported only now; NotFound names the jobs that exist."""
     if job not in CODECS:
         raise NotFound(f"no job is called {job!r}; the jobs are {', '.join(CODECS)}")
-    module, attribute = CODECS[job].split(":")
+    return imported(CODECS[job])
+
+
+@cache
+def imported(target: str) -> Codec:
+    """The codec at "module:attribute"."""
+    module, attribute = target.split(":")
     codec: Codec = getattr(import_module(module), attribute)
     return codec

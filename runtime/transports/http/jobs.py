@@ -157,9 +157,9 @@ class Jobs:
                               "total": ms(time.perf_counter_ns() - started)}
         variant = named(variants)
         told |= {"model": served.name, "version": served.version, **({"variant": variant} if variant else {}), "id": ident}
-        # The clock of the wall is a label for people; nothing is ordered by it.
-        moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         if codec.remembers:
+            # The clock of the wall is a label for people; nothing is ordered by it.
+            moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
             self.history.add(f"{job}/{name}", Entry({**told, "at": moment}, thumbnail))
         return reply(told, picture, {"X-Request-Id": ident, "Server-Timing": server_timing(told["timings_ms"]),
                                      **({VARIANT: variant} if variant else {})})

@@ -99,6 +99,7 @@ class Shop:
         self.searcher = job.join(Bundle("bench", "1", "recommend", ROOT / "bench"), catalogue, Masks(), None)
         self.means = means
         self.index = self.searcher.index
+        self.index.settle()
         if means is not None:
             texts = [item_text(item, self.index.facets_at(row), self.index.lexicon, means.encoder) for row,
                 item in enumerate(goods)]

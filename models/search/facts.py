@@ -10,7 +10,7 @@ from .ask import NOT
 from .lexicon import Atom, Lexicon, atoms
 from .said import FREE, STARTS, negator, spans
 from .units import measure_terms
-from .words import MOST_OF_ITEM, joined_terms, normal, pieces, word_terms
+from .words import LONGEST_WORD, MOST_OF_ITEM, cut, joined_terms, normal, word_terms
 
 TITLE, CATEGORY, BRAND, ATTRIBUTE, TEXT = 3.0, 2.0, 2.0, 1.5, 1.0
 SURE, SAID, OF_A_PATH, MENTIONED = 1.0, 0.9, 0.89, 0.6     # a facet of an attribute, the title, the category, the text
@@ -141,17 +141,24 @@ class Reader:
         """The terms and the facets of a normal text; what is negated gives neither, but terms that say so."""
         found: list[Atom] = []
         made: list[str] = []
-        for kind, piece, start, end in pieces(text):
-            if kind == "joined":
+        words: list[str] = []
+        for match in cut(text):                # as `pieces` and `terms` have it, for the hundred words of each item
+            kind, piece = match.lastgroup, match[0]
+            if kind == "word":
+                some = word_terms(piece := piece[:LONGEST_WORD], False)
+                words.append(piece)
+            elif kind == "joined":
+                start = match.start()
                 found += [Atom(c, kind, start + i, start + i + 1) for i, c in enumerate(piece)]
                 made += joined_terms(piece, False)
                 continue
-            some = word_terms(piece, False) if kind == "word" else (piece,) if kind == "picture" else measure_terms(piece)
+            else:
+                kind = kind or "measure"
+                some = (piece,) if kind == "picture" else measure_terms(piece[:LONGEST_WORD])
             if some:
-                found.append(Atom(some[0], kind, start, end))
+                found.append(Atom(some[0], kind, match.start(), match.end()))
                 made += some
-            if kind == "word":
-                self.surfaces.add(piece)
+        self.surfaces.update(words)
         facets: list[str] = []
         negated: set[str] = set()
         without: list[str] = []

@@ -80,9 +80,14 @@ def normal(text: str, most: int = MOST_CHARACTERS) -> str:
     return plain_measures(text.casefold().translate(GONE).translate(TRADITIONAL).translate(SPACE))
 
 
+def cut(text: str) -> Iterator[re.Match[str]]:
+    """The matches of the pieces of a text that went through `normal`; the name of the group is the kind."""
+    return (PIECES if MAY_MEASURE.search(text) else PLAIN_PIECES).finditer(text)
+
+
 def pieces(text: str) -> Iterator[Piece]:
     """The pieces of a text that went through `normal`, in order."""
-    for found in (PIECES if MAY_MEASURE.search(text) else PLAIN_PIECES).finditer(text):
+    for found in cut(text):
         kind, piece = found.lastgroup or "word", found[0]
         yield Piece(kind, piece if kind == "joined" else piece[:LONGEST_WORD], *found.span())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -208,18 +208,23 @@ class Index:
 
     def facets_at(self, row: int) -> dict[str, float]:
         """The facets of one row and how sure they are."""
-        return {term[1:]: weight for term, weight in self._at(row).items() if term[0] == "@"}
+        return {term[1:]: weight for term, weight in self.at(row).items() if term[0] == "@"}
 
     def words_at(self, row: int, asked: Understood) -> list[str]:
         """The terms of a question that stand in a row."""
-        have = self._at(row)
+        return self.words_of(self.at(row), asked)
+
+    @staticmethod
+    def words_of(have: Mapping[str, float], asked: Understood) -> list[str]:
+        """The same of what `at` gave."""
         found = [term for term, _ in asked.terms if term in have]
         for span in asked.measures:
-            found += [term for term in have if (told := value_of(term)) is not None and told[0] == span.base
+            found += [term for term in have if term[0] == "#" and (told := value_of(term)) is not None and told[0] == span.base
                       and span.has(told[1])][:1]
         return found
 
-    def _at(self, row: int) -> dict[str, float]:
+    def at(self, row: int) -> dict[str, float]:
+        """Terms and facets ("@...") of one row, with their weights."""
         self.settle()
         found = self.postings.delta.at(row) or self.postings.base.at(row)
         if found is None:

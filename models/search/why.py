@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..shop.ranking import View
-from .ask import NOT, Understood
+from .ask import NOT, Excluded, Understood
 from .fuse import LEAST_COSINE
 from .index import ORDINARY_TERMS, Index
 from .units import said_measure
@@ -35,32 +36,47 @@ class Why:
     facet: str = ""
 
 
-def why(row: int, asked: Understood, index: Index, language: str, view: View | None, query: np.ndarray | None,
-        priced: bool) -> list[Why]:
-    """At most MOST reasons, the most telling first. `priced`: the price that was asked for was applied."""
-    have, lexicon, made = index.facets_at(row), index.lexicon, []
-    told: set[str] = set()
-    for want in asked.wanted:
-        facet = next((facet for facet in want.facets if facet in have), None)
-        if facet is None:            # something that it implies: who wants wellies may take other boots
-            facet = next((more for one in want.facets for more in lexicon.whole(one)[1:]
-                          if more in have and more.startswith("kind:")), None)
-        if facet is not None and facet not in told:
-            told.add(facet)
-            made.append(Why(FACET, lexicon.label(facet, language), want.phrase, facet))
-    made.sort(key=lambda one: one.facet.startswith("kind:"))      # that shoes are shoes says least
-    told |= {term for want in asked.wanted for term in all_terms(want.phrase)}
-    written = {term: piece.text for piece in pieces(asked.text) for term in terms(piece)[:1] if piece.kind == "word"}
-    words = [term for term in index.words_at(row, asked) if not term.startswith(NOT) and term not in told
-             and term not in ORDINARY_TERMS]
-    made += [Why(WORD, said_measure(term) if term[0] == "#" else written.get(term, term), term) for term in words][:2]
-    for one in asked.excluded:
-        if any(one.phrase in want.phrase for want in asked.wanted):      # "without nuts" is told as "nut-free"
-            continue
-        kind = NOT_ONE if one.facets and one.facets[0].startswith(OF_THE_WHOLE) else WITHOUT
-        made.append(Why(WITHOUT, SENTENCES[kind][language].format(text=one.phrase), one.phrase))
-    if priced:
-        made.append(Why(PRICE, SENTENCES[PRICE][language]))
-    if not made and view is not None and query is not None and float(view.floats[row] @ query) >= LEAST_COSINE:
-        made.append(Why(MEANING, SENTENCES[MEANING][language]))
-    return made[:MOST]
+class Whys:
+    """The reasons of one answer: called with a row, at most MOST of them, the most telling first.
+
+    `priced`: the price that was asked for was applied.
+    """
+
+    def __init__(self, asked: Understood, index: Index, language: str, view: View | None, query: np.ndarray | None,
+                 priced: bool) -> None:
+        self.asked, self.index, self.language, self.view, self.query = asked, index, language, view, query
+        self.told = {term for want in asked.wanted for term in all_terms(want.phrase)}
+        self.written = {term: piece.text for piece in pieces(asked.text) if piece.kind == "word" for term in terms(piece)[:1]}
+        self.always = [Why(WITHOUT, SENTENCES[said_of(one)][language].format(text=one.phrase), one.phrase)
+                       for one in asked.excluded        # "without nuts" is told as "nut-free"
+                       if not any(one.phrase in want.phrase for want in asked.wanted)]
+        if priced:
+            self.always.append(Why(PRICE, SENTENCES[PRICE][language]))
+
+    def __call__(self, row: int) -> list[Why]:
+        have = self.index.at(row)
+        made = self._facets({term[1:] for term in have if term[0] == "@"})
+        words = [term for term in self.index.words_of(have, self.asked) if not term.startswith(NOT) and term not in self.told
+                 and term not in ORDINARY_TERMS]
+        made += [Why(WORD, said_measure(term) if term[0] == "#" else self.written.get(term, term), term) for term in words][:2]
+        made += self.always
+        if not made and self.view is not None and float(self.view.floats[row] @ self.query) >= LEAST_COSINE:
+            made.append(Why(MEANING, SENTENCES[MEANING][self.language]))
+        return made[:MOST]
+
+    def _facets(self, have: Container[str]) -> list[Why]:
+        """Of each wish what the row has of it, or a kind that it implies: who wants wellies may take other boots."""
+        lexicon, made = self.index.lexicon, {}
+        for want in self.asked.wanted:
+            facet = next((facet for facet in want.facets if facet in have), None)
+            if facet is None:
+                facet = next((more for one in want.facets for more in lexicon.whole(one)[1:]
+                              if more in have and more.startswith("kind:")), None)
+            if facet is not None and facet not in made:
+                made[facet] = Why(FACET, lexicon.label(facet, self.language), want.phrase, facet)
+        return sorted(made.values(), key=lambda one: one.facet.startswith("kind:"))      # that shoes are shoes says least
+
+
+def said_of(one: Excluded) -> str:
+    """Which sentence tells what was refused."""
+    return NOT_ONE if one.facets and one.facets[0].startswith(OF_THE_WHOLE) else WITHOUT

@@ -24,7 +24,7 @@ from ...models.search.index import Index
 from ...models.search.lexicon import LANGUAGES, read_lexicon
 from ...models.search.likeness import BATCH, Likeness
 from ...models.search.meaning import question_text
-from ...models.search.why import Why, why
+from ...models.search.why import Why, Whys
 from ...models.shop.catalogue import Catalogue
 from ...models.shop.choose import by_facts, choose
 from ...models.shop.ranking import ByVectors
@@ -265,8 +265,8 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
         more = cheaper(snapshot.price, words) if more is None else more + cheaper(snapshot.price, words)
     ranking = Fused(words, free, view, query if view is not None else None, more, weight_of(index.grasp(asked)))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])
-    hits = [Hit(row, score, why(row, asked, index, language, view, query, asked.band is not None and not ignored))
-            for row, score in zip(rows, scores, strict=True)]
+    whys = Whys(asked, index, language, view, query, asked.band is not None and not ignored)
+    hits = [Hit(row, score, whys(row)) for row, score in zip(rows, scores, strict=True)]
     none = why_none(snapshot, request.rules.filters, 0) if not hits and not allowed.count else None
     return Verdict(request, asked, hits, snapshot, searcher, language, meaning, ignored, none, {})
 

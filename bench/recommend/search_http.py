@@ -56,7 +56,7 @@ def run(options: Options) -> Iterator[Row]:
                 for kind, phrases in ASKED.items():
                     yield from rows(connection, n, rounds, kind, [{"q": q} for q in phrases])
                 yield from rows(connection, n, rounds, "an English phrase, with taste", [
-                    {"q": q, "events": [{"item": str(i)} for i in rng.integers(0, n, EVENTS)], "taste": 0.5}
+                    {"q": q, "events": [{"item": str(i)} for i in rng.integers(0, n, EVENTS)]}
                     for q in ASKED["an English phrase"]])
                 yield from updates(connection, n, 20 if options.quick else 200)
 

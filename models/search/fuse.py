@@ -13,12 +13,40 @@ GRASPED, UNGRASPED = 0.2, 1.0     # weights of the cosine beside the words' scor
 CHEAP = 0.3                # what a low price counts where it is asked for, beside the words' score of at most 1
 LEAST_COSINE = 0.3         # a row that shares no word with the question is shown from this likeness on
 LEAST_SHARE = 0.25         # of the best one's score; what has less is not shown
+FEW = 8                    # vectors of fewer than an eighth of the rows are sooner read one by one
 WIDE, WIDER = 64, 4
 
 
 @dataclass(frozen=True)
+class Liking:
+    """How near each row is to `mean` float32 (d,), as `view` knows the rows: from 0 for the farthest to `most`."""
+
+    view: View
+    mean: np.ndarray
+    most: float
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """float32 (m,) of these rows."""
+        size = len(self.view.floats)
+        if FEW * len(rows) > size:
+            every = self.view.floats @ self.mean
+            low, high, near = float(every.min(initial=0.0)), float(every.max(initial=0.0)), every[rows]
+        else:                                      # the others' vectors need not be read
+            low, high = -self._farthest(-self.mean), self._farthest(self.mean)
+            near = self.view.floats[rows] @ self.mean
+        made: np.ndarray = ((near - low) / max(high - low, 1e-9) * self.most).astype(np.float32)
+        return made
+
+    def _farthest(self, way: np.ndarray) -> float:
+        """The greatest product of a row with `way`, at least 0."""
+        every = Allowed.of(np.ones(len(self.view.floats), bool))
+        return max([0.0, *ByVectors(self.view, way, every).best(1)[1].tolist()])
+
+
+@dataclass(frozen=True)
 class Fused:
-    """`words` float32 (n,), 0 to 1, for every row; `view` and `query` None: by words alone. `taste` float32 (n,) is added.
+    """`words` float32 (n,), 0 to 1, for every row; `view` and `query` None: by words alone. `taste` float32 (n,) is added, and
+    `liking` to the rows that the words find.
 
     `meaning` is the weight of the cosine, see `weight_of`.
     """
@@ -29,6 +57,7 @@ class Fused:
     query: np.ndarray | None = None
     taste: np.ndarray | None = None
     meaning: float = GRASPED
+    liking: Liking | None = None
     most: float | None = None      # the score of the very best, where `allowed` may be without it
 
     def among(self, allowed: Allowed) -> Fused:
@@ -42,7 +71,7 @@ class Fused:
         No row outside the best m by words and the best m by meaning can reach the sum of the m-th of both: once the k-th of
         those looked at has that much, nothing can be missing; until then m grows.
         """
-        base = self.words if self.taste is None else self.words + self.taste
+        base = self._base(k)
         if self.view is None or self.query is None:
             return self._shown(*found(base, self.allowed).best(k))
         wide = max(WIDE, 2 * k)
@@ -59,6 +88,18 @@ class Fused:
             if enough or (len(rows) < wide and len(near) < wide):
                 return self._shown(both[order], total[order].astype(np.float32))
             wide *= WIDER
+
+    def _base(self, k: int) -> np.ndarray:
+        """Words and taste, float32 (n,); what cannot be among the best k, however it is liked, need not be asked for."""
+        base = self.words if self.taste is None else self.words + self.taste
+        if self.liking is None:
+            return base
+        _, scores = found(base, self.allowed).best(k)
+        reach = self.liking.most + (self.meaning if self.view is not None else 0.0)
+        rows = np.flatnonzero((self.words > 0) & (base >= (float(scores[-1]) - reach if len(scores) == k else 0.0)))
+        base = base.copy()
+        base[rows] += self.liking(rows)
+        return base
 
     def _shown(self, rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Without what neither words nor meaning find, and without what is far from the best."""

@@ -108,9 +108,9 @@ def beginning(request: Request, snapshot: Snapshot, searcher: Searcher, allowed:
         rows = allowed.rows(len(snapshot))
         best = float(like[rows].max(initial=0.0))
         weights[rows] = (like[rows] / best) ** 2 + FLOOR if best > 0 else 1.0
-    taste = liked(SearchRequest("", events=request.events, taste=request.taste), snapshot, searcher, np.ones_like(like))
+    taste = liked(SearchRequest("", events=request.events, taste=request.taste), snapshot, searcher)
     if taste is not None:
-        weights *= 1.0 + taste
+        weights *= 1.0 + taste(np.arange(len(snapshot)))
     return weights, allowed
 
 

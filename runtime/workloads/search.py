@@ -19,7 +19,7 @@ import numpy as np
 from ...models.bundle import Bundle, BundleError
 from ...models.search import kept as disk
 from ...models.search.ask import Understood
-from ...models.search.fuse import Fused, cheaper, weight_of
+from ...models.search.fuse import Fused, Liking, cheaper, weight_of
 from ...models.search.index import Index
 from ...models.search.lexicon import LANGUAGES, read_lexicon
 from ...models.search.likeness import BATCH, Likeness
@@ -27,8 +27,7 @@ from ...models.search.meaning import question_text
 from ...models.search.why import Why, Whys
 from ...models.shop.catalogue import Catalogue
 from ...models.shop.choose import by_facts, choose
-from ...models.shop.ranking import ByVectors
-from ...models.shop.rules import Allowed, Masks, Rules, why_none
+from ...models.shop.rules import Masks, Rules, why_none
 from ...models.shop.snapshot import Snapshot
 from ...models.shop.taste import Taste
 from ..errors import AisleError, NotFound
@@ -40,7 +39,6 @@ MAX_EVENTS, MAX_COUNT, MAX_QUESTION = 200, 100, 20_000
 AT_ONCE = 5_000            # items up to which a search takes less than a millisecond
 LATER = 2_000              # items from which on the index is kept on the disk: it takes half a second to make
 MOST_CATEGORIES = 1_000    # that are told in another language
-FEW = 8                    # vectors of fewer than an eighth of the rows are sooner read one by one
 NEWEST = 10                # events that count as taste
 SAVE_EVERY = 2_000         # vectors made before they are kept on the disk, for a catalogue that is long in the making
 LEXICON = "lexicon.toml"
@@ -260,10 +258,9 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
         words[:] = 1.0
     words /= max(1.0 if only_rules else found.most, 1e-9)
     view = searcher.likeness.view(len(snapshot)) if query is not None and not only_rules and len(snapshot) else None
-    more = liked(request, snapshot, searcher, words)
-    if asked.cheap:
-        more = cheaper(snapshot.price, words) if more is None else more + cheaper(snapshot.price, words)
-    ranking = Fused(words, free, view, query if view is not None else None, more, weight_of(index.grasp(asked)))
+    low_price = cheaper(snapshot.price, words) if asked.cheap else None
+    ranking = Fused(words, free, view, query if view is not None else None, low_price, weight_of(index.grasp(asked)),
+                    liked(request, snapshot, searcher))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])
     whys = Whys(asked, index, language, view, query, asked.band is not None and not ignored)
     hits = [Hit(row, score, whys(row)) for row, score in zip(rows, scores, strict=True)]
@@ -271,8 +268,8 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
     return Verdict(request, asked, hits, snapshot, searcher, language, meaning, ignored, none, {})
 
 
-def liked(request: Request, snapshot: Snapshot, searcher: Searcher, words: np.ndarray) -> np.ndarray | None:
-    """What the visitor's taste adds to each row that the words find, float32 (n,), 0 to `request.taste`; None without one.
+def liked(request: Request, snapshot: Snapshot, searcher: Searcher) -> Liking | None:
+    """What the visitor's taste adds to rows, 0 to `request.taste`; None without one.
 
     The taste is the mean of what the fitted recommender knows of the items looked at last.
     """
@@ -283,19 +280,7 @@ def liked(request: Request, snapshot: Snapshot, searcher: Searcher, words: np.nd
                if (vector := taste.vector(ident, snapshot.row(ident))) is not None]
     if not vectors:
         return None
-    mean = np.mean(vectors, axis=0).astype(np.float32)
-    view, rows = taste.vectors.view(len(snapshot)), np.flatnonzero(words > 0)
-    made = np.zeros(len(snapshot), np.float32)
-    if FEW * len(rows) > len(snapshot):
-        found = view.floats @ mean
-        low, high = float(found.min(initial=0.0)), float(found.max(initial=0.0))
-        found = found[rows]
-    else:                                      # the others' vectors need not be read
-        every = Allowed.of(np.ones(len(snapshot), bool))
-        low, high = (sign * max([0.0, *ByVectors(view, sign * mean, every).best(1)[1].tolist()]) for sign in (-1, 1))
-        found = view.floats[rows] @ mean
-    made[rows] = (found - low) / max(high - low, 1e-9) * request.taste
-    return made
+    return Liking(taste.vectors.view(len(snapshot)), np.mean(vectors, axis=0).astype(np.float32), request.taste)
 
 
 def notes(searcher: Searcher) -> list[str]:

@@ -42,6 +42,24 @@ def test_by_words_alone_and_with_taste() -> None:
     assert Fused(words, free, taste=np.array([0, 0, 0, 0.5], np.float32)).best(1)[0].tolist() == [3]
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("few", "meant"), [(8, False), (8, True), (0.001, True)])
+def test_a_taste_that_is_asked_of_few_rows_gives_what_that_of_all_gives(seed: int, few: float, meant: bool,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse, "FEW", few)
+    words, vectors, query, allowed, _ = made(900, seed)
+    view = vectors.view(900)
+    liking, asked = fuse.Liking(view, vectors.floats[7], 0.3), []         # rows asked for
+    every = np.where(words > 0, liking(np.arange(900)), 0).astype(np.float32)
+    plain = fuse.Liking.__call__
+    monkeypatch.setattr(fuse.Liking, "__call__", lambda self, rows: asked.append(len(rows)) or plain(self, rows))
+    told = (view, query) if meant else (None, None)
+    rows, scores = Fused(words, allowed, *told, meaning=0.1, liking=liking).best(10)
+    known, expected = Fused(words, allowed, *told, taste=every, meaning=0.1).best(10)
+    assert rows.tolist() == known.tolist() and np.allclose(scores, expected, atol=1e-5)
+    assert every.min() >= 0 and every.max() <= 0.3 + 1e-6 and asked[-1] < 300
+
+
 def test_meaning_counts_more_where_the_words_say_little() -> None:
     assert weight_of(1.0) < weight_of(0.5) < weight_of(0.0)
 

@@ -178,11 +178,13 @@ def facets_after(old: Snapshot, told: Sequence[int], items: Sequence[Item]) -> M
         made[name] = dict(made.get(name, {}))
     for key in gone.keys() | come.keys():
         values: dict[str, np.ndarray] = made[key[0]]    # type: ignore[assignment]
-        rows = values.get(key[1], NONE)
-        rows = rows[~np.isin(rows, gone[key])] if key in gone else rows
-        rows = np.union1d(rows, come[key]).astype(np.int32) if key in come else rows
+        rows = values.get(key[1], NONE)            # rises, and has those that go and not those that come
+        rows = np.delete(rows, np.searchsorted(rows, gone[key])) if key in gone else rows
+        rows = np.insert(rows, np.searchsorted(rows, come[key]), come[key]) if key in come else rows
         values[key[1]] = frozen(rows)
-    return {name: {v: rows for v, rows in values.items() if len(rows)} for name, values in made.items()}
+        if not len(rows):
+            del values[key[1]]
+    return made
 
 
 def facets_of(rows: Sequence[int], items: Sequence[Item]) -> Mapping[str, Mapping[str, np.ndarray]]:
@@ -200,5 +202,5 @@ def facets_of(rows: Sequence[int], items: Sequence[Item]) -> Mapping[str, Mappin
 
 
 def facet_keys(item: Item) -> list[tuple[str, str]]:
-    """(name, value) of every attribute."""
-    return [(name, value) for name in item.attributes for value in item.values(name)]
+    """(name, value) of every attribute, each once."""
+    return list(dict.fromkeys((name, value) for name in item.attributes for value in item.values(name)))

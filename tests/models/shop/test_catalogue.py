@@ -257,3 +257,18 @@ def test_numbers_of_an_attribute() -> None:
     now = Catalogue([Item(str(i), "x", attributes=size) for i, size in enumerate(sizes)]).now()
     np.testing.assert_array_equal(now.numbers("size"), np.array([42, np.nan, np.nan], np.float32))
     assert now.having("size", 42).tolist() == [0] and now.having("size", "42").tolist() == [0] and not len(now.having("a", "b"))
+
+
+def test_lists_of_facets_follow_every_change() -> None:
+    """What the lists say after many changes is what a catalogue made of the items then says."""
+    rng = np.random.default_rng(4)
+    def drawn(i: int) -> Item:
+        colours = tuple(rng.choice(["red", "blue", "green"], rng.integers(0, 3)).tolist())       # may name one twice
+        return Item(f"{i}", f"thing {i}", attributes={"colour": colours} if colours else {})
+    catalogue = Catalogue([drawn(i) for i in range(40)])
+    for _ in range(60):
+        catalogue.update([Put(drawn(int(i))) for i in rng.choice(60, 3, replace=False)])
+        now = catalogue.now()
+        again = Catalogue(list(now.items)).now()
+        assert {n: {v: rows.tolist() for v, rows in values.items()} for n, values in now.facets.items() if values} == {
+            n: {v: rows.tolist() for v, rows in values.items()} for n, values in again.facets.items()}

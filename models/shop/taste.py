@@ -43,8 +43,9 @@ class Taste:
         of_fit[found[seen]] = told[seen]
         trend = np.where(fit_of >= 0, self.fitted.trend[np.maximum(fit_of, 0)], 0).astype(np.float32)
         trend /= max(float(trend.max(initial=0)), 1e-30)
-        shown = np.sort(trend[snapshot.alive & (trend > 0)])
-        self.popular = float(shown[-max(10, len(shown) // 50):][0]) if len(shown) else 2.0
+        shown = trend[snapshot.alive & (trend > 0)]
+        first = max(0, len(shown) - max(10, len(shown) // 50))
+        self.popular = float(np.partition(shown, first)[first]) if len(shown) else 2.0
         self.trend, self.of_fit, self.fit_of = trend, of_fit, fit_of
 
     def vector(self, ident: str, row: int | None) -> np.ndarray | None:

@@ -180,7 +180,7 @@ def corrected(text: str, lexicon: Lexicon, known: Known, vocabulary: Vocabulary,
         if not term or piece.text in STOP or piece.text in ORDINARY or term in STARTS or term in lexicon.known or known(term):
             continue
         looked += 1
-        better = opposite(piece.text, lexicon) or split(piece.text, lexicon, known)
+        better = opposite(piece.text, lexicon, vocabulary) or split(piece.text, lexicon, known)
         if better is None and not real(piece.text):
             better = vocabulary.nearest(piece.text)
         if better is None:
@@ -193,12 +193,12 @@ def corrected(text: str, lexicon: Lexicon, known: Known, vocabulary: Vocabulary,
     return "".join([*made, text[end:]]), tuple(corrections), tuple(unknown)
 
 
-def opposite(word: str, lexicon: Lexicon) -> str | None:
-    """"unsalted" is "not salted", "nutless" is "not nut"."""
+def opposite(word: str, lexicon: Lexicon, vocabulary: Vocabulary) -> str | None:
+    """"unsalted" is "not salted", "nutless" is "not nut"; but "wirless" is a "wireless" with a mistake."""
     if word.startswith("un"):
         rest = [term for piece in pieces(word[2:]) for term in terms(piece)]
         return f"not {word[2:]}" if rest and rest[0] in lexicon.known else None
-    if word.endswith("less"):
+    if word.endswith("less") and not (vocabulary.nearest(word) or "").endswith("less"):
         rest = [term for piece in pieces(word[:-4]) for term in terms(piece)]
         return f"not {word[:-4]}" if rest and any(len(key) == 1 for key, _ in lexicon.phrases.get(rest[0], ())) else None
     return None

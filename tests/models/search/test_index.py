@@ -205,3 +205,9 @@ def test_what_says_that_it_has_none_is_not_taken_out_by_its_title() -> None:
     assert "b" not in ids(*made(goods), "cake without zest") and "a" in ids(*made(goods), "cake without zest")
     assert ids(*made(goods), "蛋糕 不要香菜") == ["c"]
     assert ids(*made((Item("a", "不漏水的杯子"), Item("b", "漏水的杯子"))), "杯子 不要漏水") == ["a"]
+
+
+def test_a_mistyped_less_is_no_negation() -> None:
+    _, index = made((Item("a", "Wireless headphones"), Item("b", "Headphones with a wire")))
+    assert index.understand("wirless headphones").corrections == (("wirless", "wireless"),)
+    assert ids(*made((Item("a", "Wireless headphones"), Item("b", "Headphones with a wire"))), "wirless headphones")[0] == "a"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import exp, lgamma, log, log1p
 
 import numpy as np
 
@@ -60,7 +60,8 @@ class Truth:
             numbers = sample.weigh(run(sample.feed))
             gaps.append(numbers - self._numbers[sample.name])
             right += self._same(sample, numbers)
-        return right / len(samples), float(np.sqrt(np.mean(np.square(gaps)))) / self._reach
+        error = float(np.sqrt(np.mean(np.square(gaps)))) / self._reach if np.isfinite(gaps).all() else float("inf")
+        return right / len(samples), error
 
     def spread(self, run: Run) -> float:
         """The mean square error of the numbers that decide, on the probes, that no shift of them would take away.
@@ -104,9 +105,10 @@ def at_least(right: int, of: int) -> float:
     """The share that is reached with 95 % confidence where `right` of `of` samples agreed (Clopper and Pearson, one-sided)."""
     if right == 0:
         return 0.0
+    ways = [lgamma(of + 1) - lgamma(k + 1) - lgamma(of - k + 1) for k in range(right, of + 1)]      # in logs: they are huge
     low, high = 0.0, 1.0
     for _ in range(50):
         share = (low + high) / 2
-        tail = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(right, of + 1))
+        tail = sum(exp(ways[k - right] + k * log(share) + (of - k) * log1p(-share)) for k in range(right, of + 1))
         low, high = (share, high) if tail < 1 - CONFIDENCE else (low, share)
     return low

@@ -20,15 +20,19 @@ def next_version(models: Path, name: str, role: str | None = None) -> str:
     folder = models / name
     if not folder.is_dir():
         return "1"
-    taken = sorted(int(entry.name) for entry in folder.iterdir() if VERSION.fullmatch(entry.name))
+    there = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]     # dots: being written, or left so
+    taken = sorted(int(entry) for entry in there if VERSION.fullmatch(entry))
     flat = (folder / FILE_NAME).is_file()
     if role is not None:
-        have = kind(folder / str(taken[-1])) if taken else kind(folder) if flat or any(folder.iterdir()) else role
+        have = kind(folder / str(taken[-1])) if taken else kind(folder) if there else role
         if have != role or flat:
             raise Invalid(f"the name {name!r} belongs to a model of another kind ({have}) in {models}; choose "
                           "another name")
     if flat:
-        taken.append(int(read_bundle(folder).version))
+        try:
+            taken.append(int(read_bundle(folder).version))
+        except BundleError as error:
+            raise Invalid(str(error)) from None
     return str(max(taken, default=0) + 1)
 
 

@@ -70,12 +70,12 @@ def exact(query: np.ndarray, table: np.ndarray, floats: np.ndarray, *, out: tupl
     """Write the rows and scores of the k rows of `floats` with the greatest inner product with `query`, + bias[row] + extra.
 
     The same list as of all rows in float32, at the price of reading the int8 form: what that cannot decide for certain is
-    looked at again. `query` float32 (d,), `floats` float32 (n, d); `table` uint8 (ceil(n / 16), (d + 3) // 4, 16, 4) is as
-    `packed` takes it, and with `scale` float32 (16 * ceil(n / 16),) the same rows: none is farther than `error` from its
-    int8 form times its scale, and none of these forms is longer than `length`. `bias` float32 (n,); `extra_rows` int32 (m,)
-    get `extra` float32 (m,) besides, a row that comes twice both; -1 stands for none. `blocked` as in `topk`, `out` (int32
-    (k,), float32 (k,)). Equal scores: the lower row first; where too few remain the row is -1, the score -inf. ValueError
-    says what does not fit.
+    looked at again (beyond k = 1024 all rows are). `query` float32 (d,), `floats` float32 (n, d); `table` uint8
+    (ceil(n / 16), (d + 3) // 4, 16, 4) is as `packed` takes it, and with `scale` float32 (16 * ceil(n / 16),) the same rows:
+    none is farther than `error` from its int8 form times its scale, and none of these forms is longer than `length`. `bias`
+    float32 (n,); `extra_rows` int32 (m,) get `extra` float32 (m,) besides, a row that comes twice both; -1 stands for none.
+    `blocked` as in `topk`, `out` (int32 (k,), float32 (k,)). Equal scores: the lower row first; where too few remain the row
+    is -1, the score -inf. ValueError says what does not fit.
     """
     _check.array(floats, "floats", "float32", ("n", "d"))
     n, d = floats.shape

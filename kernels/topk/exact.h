@@ -58,6 +58,7 @@ static const float* with_extras(const Exact* e) {
     static thread_local std::vector<float> kept;
     if (e->bias) kept.assign(e->bias, e->bias + e->n);
     else kept.assign((size_t)e->n, 0.f);
+    if (kept.capacity() > 4 * (size_t)e->n) kept.shrink_to_fit();    // a far larger table is gone
     for (long i = 0; i < e->extras; i++)
         if (e->extra_rows[i] >= 0) kept[(size_t)e->extra_rows[i]] += e->extra[i];
     return kept.data();
@@ -93,7 +94,7 @@ static void best_exact(const Exact* asked, int32_t* ids, float* scores) {
         keys.resize((size_t)pool.size);
         settled(e, keys);
         // |q.v - p.w| <= |q| |v - w| + |q - p| |w| for the int8 forms p and w; the last term is float32's own rounding.
-        const double bound = worst + length * e->error + off * e->length + 1e-5 * (1 + length * e->length + fabs(worst));
+        const double bound = worst + length * e->error + off * e->length + (1e-5 + 1e-7 * e->d) * (1 + length * e->length + fabs(worst));
         sure = every || (keys.size() == (size_t)e->k && score_of_key(keys.back()) > bound);
     }
     if (!sure) return plainly(e, ids, scores);

@@ -20,9 +20,10 @@ MOST_UNKNOWN = 16          # words of one question that are looked up for typos
 LEFT_OUT = re.compile(r"(?<!\S)-(?=[^\W\d_])")           # "shoes -leather"
 SHORTHAND = ((re.compile(r"\bw/o(?![a-z])"), "without"), (re.compile(r"\bw/(?=\s?[a-z])"), "with "), (LEFT_OUT, " not "))
 CHEAP = re.compile(
+    r"(?<!not )(?<!not too )(?<!not so )(?<!n't )(?<!n’t )(?<!never )(?<!nothing )"
     r"\b(?:cheap(?:er|est)?|inexpensive|affordable|economical|budget|bargain|low[- ](?:cost|priced?)|value for money|"
     r"(?:not|isn['’]?t|nothing|never) (?:too |very |so |that )?(?:expensive|pricey|costly))\b|"
-    r"(?:不要|别|不能|不)(?:太|很|那么|这么)?贵的?|便宜(?:一?点|些)?的?|实惠的?|平价|性价比高?的?|划算的?|价格?低的?")
+    r"(?:不要|别|不能|不)(?:太|很|那么|这么)?贵的?|(?<![不别])便宜(?:一?点|些)?的?|实惠的?|平价|性价比高?的?|划算的?|价格?低的?")
 OFTEN = 0.4                # words of any question, such as "likes" or "after"
 NOT = "\u00ac"             # before a term that an item says it has not
 

@@ -62,8 +62,10 @@ class Fused:
 
     def among(self, allowed: Allowed) -> Fused:
         """The same order of other rows, which are all allowed here too; see `models.shop.ranking.Ranking`."""
+        if self.most is not None:
+            return replace(self, allowed=allowed)
         _, first = self.best(1)
-        return replace(self, allowed=allowed, most=self.most if self.most is not None or not len(first) else float(first[0]))
+        return replace(self, allowed=allowed, most=float(first[0]) if len(first) else None)
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64, scores float32) of the best k that are allowed, best first, equal scores by rising row.
@@ -121,8 +123,8 @@ def cheaper(price: np.ndarray, words: np.ndarray) -> np.ndarray:
     """float32 (n,): CHEAP for the cheapest row that the words find, nothing for the dearest and for those without a price."""
     made = np.zeros(len(price), np.float32)
     rows = np.flatnonzero((words > 0) & ~np.isnan(price))
-    place = np.argsort(np.argsort(price[rows], kind="stable"), kind="stable")
-    made[rows] = CHEAP * (1 - place / max(len(rows) - 1, 1))
+    prices, place = np.unique(price[rows], return_inverse=True)          # what costs the same is as cheap
+    made[rows] = CHEAP * (1 - place / max(len(prices) - 1, 1))
     return made
 
 

@@ -177,16 +177,16 @@ class Index:
         scores = now.scores(wanted)
         if facets:
             for span in asked.measures:
-                rows = self.measured(span)
+                rows = self.measured(span, now)
                 weight = SIZED * now.weight(len(rows))
                 scores[rows] += weight
                 most += weight
         return Found(scores, excluded, most)
 
-    def measured(self, span: Measures) -> np.ndarray:
-        """The rows with a measure of that range, int32, rising."""
+    def measured(self, span: Measures, now: Postings) -> np.ndarray:
+        """The rows of these postings with a measure of that range, int32, rising."""
         of_base = self.terms.measures.get(span.base, ())
-        rows = [self.postings.having(term) for value, term in of_base if span.has(value)]
+        rows = [now.having(term) for value, term in of_base if span.has(value)]
         return np.unique(np.concatenate(rows)) if rows else np.zeros(0, np.int32)
 
     def grasp(self, asked: Understood) -> float:

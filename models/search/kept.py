@@ -61,7 +61,7 @@ def load(path: Path, key: str) -> Kept | None:
             told = json.loads(file["texts"].tobytes())
             counts = file["counts"]
         return Kept(forward, told["terms"], [(facet, phrase) for facet, phrase in told["learnt"]], told["words"], counts)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:   # zipfile raises all of these
         log.warning("the index kept in %s cannot be read and is made again: %s", path, error)
         return None
 

@@ -35,10 +35,10 @@ def choose(ranking: Ranking, snapshot: Snapshot, rules: Rules, count: int, liken
     out, chosen = np.full(count, -1, np.int32), 0
     while True:
         worth = (1 - rules.diversity) * ((scores.astype(np.float64) - least) / span)
-        chosen = mmr(worth, out=out, weight=rules.diversity, alike=likeness(rows) if rules.diversity else None,
+        before, chosen = chosen, mmr(worth, out=out, weight=rules.diversity, alike=likeness(rows) if rules.diversity else None,
                      codes=np.stack([column[rows] for column in columns]), caps=caps, begun=chosen)
         place = out[:chosen]
-        if chosen == count or len(found) < window:       # where it is shorter, the ranking had no more
+        if chosen in (count, before) or len(found) < window:       # where it is shorter, the ranking had no more
             break
         found, scored = ranking.among(ranking.allowed.but(closed(rows[place], snapshot, rules))).best(window)
         if not len(found):

@@ -43,7 +43,11 @@ class Seen:
             self.high[name] = max(self.high.get(name, 0.0), float(flat.max()))
             self.sizes[name] = max(self.sizes.get(name, 0), flat.size)
             some = flat if flat.size <= KEPT else flat[self._rng.integers(0, flat.size, KEPT)]
-            self._kept.setdefault(name, []).append(np.array(some))
+            kept = self._kept.setdefault(name, [])
+            kept.append(np.array(some))
+            if sum(part.size for part in kept) > MOST:          # half of them, drawn: memory is bounded
+                every = np.concatenate(kept)
+                kept[:] = [self._rng.choice(every, MOST // 2, replace=False)]
         self._means.append({name: mean(tensors[name]) for name in channelled if tensors[name].ndim > 1})
         self.feeds.append(feed)
 

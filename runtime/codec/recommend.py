@@ -106,22 +106,27 @@ def word(value: Any, place: str) -> str:
 
 def rules(fields: Fields) -> Rules:
     """The field `rules` and the field `filters`. A shop's pages send the same few, which are read once."""
-    written = orjson.dumps((fields.raw("rules", {}), fields.raw("filters", {})))
-    return known_rules(written) if len(written) <= MAX_KNOWN else read_rules(written)
+    try:
+        written = orjson.dumps((fields.raw("rules", {}), fields.raw("filters", {})))
+    except orjson.JSONEncodeError:             # nested deeper than can be written again
+        return made_rules(fields)
+    return known_rules(written) if len(written) <= MAX_KNOWN else made_rules(fields)
 
 
-def read_rules(written: bytes) -> Rules:
+@lru_cache(256)
+def known_rules(written: bytes) -> Rules:
     """The rules of [rules, filters] as JSON."""
-    fields = Fields(dict(zip(("rules", "filters"), orjson.loads(written), strict=True)))
+    return made_rules(Fields(dict(zip(("rules", "filters"), orjson.loads(written), strict=True))))
+
+
+def made_rules(fields: Fields) -> Rules:
+    """The rules of the fields `rules` and `filters`."""
     given = Fields(fields.raw("rules", {}), fields.at("rules"))
     made = Rules(
         filters(fields, "filters"), given.number("margin_weight", 0.0, -1000, 1000), given.whole("per_brand", 0, 0, MAX_COUNT),
         given.whole("per_category", 0, 0, MAX_COUNT), given.number("diversity", 0.3, 0, 1), given.whole("window", 100, 1, 1000))
     given.done()
     return made
-
-
-known_rules = lru_cache(256)(read_rules)
 
 
 def filters(fields: Fields, name: str) -> Filters:

@@ -66,6 +66,7 @@ def test_probes_are_spread_over_what_was_shown():
 
 def test_the_bound_of_all_agreeing_is_the_known_one():
     assert at_least(59, 59) == pytest.approx(0.05 ** (1 / 59), abs=1e-9)
+    assert at_least(840, 1200) == pytest.approx(0.6774, abs=2e-3) and at_least(5000, 10_000) == pytest.approx(0.4917, abs=2e-3)
     assert at_least(0, 10) == 0 and at_least(299, 300) < 299 / 300
 
 

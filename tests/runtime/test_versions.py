@@ -50,3 +50,15 @@ def test_a_folder_that_is_itself_a_bundle_counts_where_any_kind_will_do(tmp_path
 def test_a_name_that_is_none_is_a_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(Invalid, match="can be no model's: expected 1 to 128 of"):
         next_version(tmp_path, name)
+
+
+def test_what_a_killed_command_left_is_not_a_model(tmp_path: Path) -> None:
+    (tmp_path / "shop" / ".1-abc").mkdir(parents=True)
+    assert next_version(tmp_path, "shop", "recommend") == "1"
+
+
+def test_a_damaged_bundle_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "belt").mkdir()
+    (tmp_path / "belt" / "bundle.toml").write_text("nonsense")
+    with pytest.raises(Invalid, match=r"bundle\.toml"):
+        next_version(tmp_path, "belt")

@@ -84,3 +84,7 @@ def test_a_low_price_counts_only_among_what_the_words_find() -> None:
     found = fuse.cheaper(price, words)
     assert found.tolist() == pytest.approx([0, fuse.CHEAP, 0, fuse.CHEAP / 2, 0])
     assert fuse.cheaper(price, np.zeros(5, np.float32)).tolist() == [0] * 5
+
+
+def test_what_costs_the_same_is_as_cheap() -> None:
+    assert fuse.cheaper(np.full(4, 5, np.float32), np.ones(4, np.float32)).tolist() == pytest.approx([fuse.CHEAP] * 4)

@@ -211,3 +211,9 @@ def test_a_mistyped_less_is_no_negation() -> None:
     _, index = made((Item("a", "Wireless headphones"), Item("b", "Headphones with a wire")))
     assert index.understand("wirless headphones").corrections == (("wirless", "wireless"),)
     assert ids(*made((Item("a", "Wireless headphones"), Item("b", "Headphones with a wire"))), "wirless headphones")[0] == "a"
+
+
+@pytest.mark.parametrize("question", ["boots that are not cheap", "boots, not too cheap", "boots that aren't cheap",
+                                      "不便宜的靴子"])
+def test_who_wants_nothing_cheap_is_not_shown_the_cheapest(question: str) -> None:
+    assert made()[1].understand(question).cheap is False

@@ -199,6 +199,17 @@ def test_what_cannot_be_asked_is_a_sentence(corner: Any, body: Any, said: str) -
     assert re.search(said, answer.error), answer.error
 
 
+def test_what_is_nested_deeply_is_a_sentence(corner: Any) -> None:
+    deep: Any = []
+    for _ in range(500):
+        deep = [deep]
+    for body in ({"rules": {"x": deep}}, {"filters": {"brands": deep}}, {"filters": deep}, {"events": deep}):
+        answer = ask(corner, **body)
+        assert answer.status == 400
+        assert "expected" in answer.error or "unknown" in answer.error, answer.error
+
+
+
 def test_strange_ids_are_answered(corner: Any) -> None:
     for strange in ("鞋", "🥾", "a" * 128, "'; --", "../../x"):
         assert ask(corner, events=[strange], blocked=[strange], item=strange).status == 200

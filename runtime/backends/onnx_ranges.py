@@ -45,9 +45,8 @@ class Seen:
             some = flat if flat.size <= KEPT else flat[self._rng.integers(0, flat.size, KEPT)]
             kept = self._kept.setdefault(name, [])
             kept.append(np.array(some))
-            if sum(part.size for part in kept) > MOST:          # half of them, drawn: memory is bounded
-                every = np.concatenate(kept)
-                kept[:] = [self._rng.choice(every, MOST // 2, replace=False)]
+            if sum(part.size for part in kept) > 2 * MOST:      # drawn anew, so that memory is bounded
+                kept[:] = [self._rng.choice(np.concatenate(kept), MOST, replace=False)]
         self._means.append({name: mean(tensors[name]) for name in channelled if tensors[name].ndim > 1})
         self.feeds.append(feed)
 

@@ -69,8 +69,9 @@ def test_what_is_kept_is_bounded(monkeypatch):
     monkeypatch.setattr(module, "KEPT", 10)
     monkeypatch.setattr(module, "MOST", 25)
     seen = module.Seen()
-    for i in range(4):
-        seen.add({}, {"t": np.arange(1000, dtype=np.float32) + i, "whole": np.arange(3)}, [])
+    for i in range(20):
+        seen.add({}, {"t": np.arange(1000, dtype=np.float32) + min(i, 3), "whole": np.arange(3)}, [])
+        assert sum(part.size for part in seen._kept["t"]) <= 50
     assert seen._some("t").size == 25 and (seen.low["t"], seen.high["t"]) == (0, 1002) and "whole" not in seen.low
 
 

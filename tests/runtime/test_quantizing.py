@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from aisle.edge_devices.profile import DeviceProfile
-from aisle.models.bundle import Bundle, BundleError, TensorSpec, verify
+from aisle.models.bundle import Bundle, BundleError, TensorSpec, Variant, verify
 from aisle.models.bundle_file import read_bundle, write_bundle_toml
 from aisle.models.make import nets
 from aisle.models.make.onnx_models import conv_net, identity
@@ -19,7 +20,7 @@ from aisle.runtime.errors import Invalid
 from aisle.runtime.examples import make_example, write_pictures
 from aisle.runtime.loading import open_bundle
 from aisle.runtime.pictures import encode_png
-from aisle.runtime.quantizing import find_bundle, quantize_bundle
+from aisle.runtime.quantizing import find_bundle, quantize_bundle, table
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -207,6 +208,8 @@ def test_stored_inputs_serve_where_there_are_no_pictures(tmp_path):
     refused(model, tmp_path / "c", r"00.npz: expected 'image' float32 \[-1, 3, 16, 16\], got float32 \[1, 3, 16, 15\]")
     (tmp_path / "c" / "00.npz").write_bytes(b"PK\x03\x04 torn")
     refused(model, tmp_path / "c", "00.npz cannot be read")
+    (tmp_path / "c" / "00.npz").write_bytes(b"garbage")
+    refused(model, tmp_path / "c", r"00.npz cannot be read as an .npz file of arrays \(it is none, or holds Python objects\)")
 
 
 def test_bundles_are_found_by_model_and_by_version(sorter):
@@ -289,3 +292,13 @@ def test_a_station_without_a_network_has_nothing_to_quantise(tmp_path, coarse):
         (tmp_path / "good" / f"{i}.png").write_bytes(encode_png(picture))
     teach_station("plain", sorted((tmp_path / "good").iterdir()), [], tmp_path / "stations")
     refused(tmp_path / "stations" / "plain", tmp_path / "good", "has no ONNX file in FP32 to begin with; it has no model files")
+
+
+def test_the_table_forgets_what_the_old_int8_file_did(tmp_path):
+    had = tuple(Variant(backend, precision, "this CPU", 1.0) for backend, precision in
+                (("openvino", "int8"), ("openvino", "bf16"), ("onnx", "small"), ("onnx", "int8")))
+    bundle = Bundle("net", "1", "model", tmp_path, (), (), {}, variants=had)
+    judged = SimpleNamespace(agreement=1.0, max_error=0.0, mean_error=0.0)
+    rows = table(bundle, SimpleNamespace(kept={"cpu": judged}), (2.0, 1.0))
+    assert [(v.backend, v.precision) for v in rows] == [("openvino", "bf16"), ("onnx", "small"), ("onnx", "fp32"),
+                                                        ("onnx", "int8")]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...kernels import exact, packed
-from ...models.shop.ranking import Vectors, whole_numbers
+from ...models.recommend.format import quantised
+from ...models.shop.ranking import Vectors
 from ..kernels.peers import ENVIRONMENT, faiss_us, one_thread
 from ..kernels.timing import interleaved
 from ..report import Options, Row
@@ -142,7 +143,7 @@ def single(name: str, view: Any, queries: np.ndarray, index: Any, about: str, se
 
 def reading(name: str, view: Any, queries: np.ndarray, seconds: float) -> Iterator[Row]:
     """Against the time it takes to look at the table's bytes, apart from other tables, which would push it out of the cache."""
-    codes, _ = whole_numbers(queries[:1])
+    codes, _ = quantised(queries[:1])
     out = np.empty((1, K), np.int32), np.empty((1, K), np.float32)
     words = view.codes.reshape(-1).view(np.int64)
     found = interleaved({"ours": in_turn(queries, Settled(view)), "read": words.max,
@@ -174,7 +175,7 @@ def masked(name: str, view: Any, queries: np.ndarray, rng: np.random.Generator, 
 
 def many(name: str, view: Any, queries: np.ndarray, index: Any, about: str, seconds: float) -> Iterator[Row]:
     """A batch of 16 queries, which reads the table once."""
-    codes, gain = whole_numbers(queries[:MANY])
+    codes, gain = quantised(queries[:MANY])
     out = np.empty((MANY, K), np.int32), np.empty((MANY, K), np.float32)
     alone = np.empty((1, K), np.int32), np.empty((1, K), np.float32)
     ways: dict[str, Callable[[], object]] = {

@@ -33,9 +33,11 @@ template <class S> static void sift(const Best<S>* best, int size, S score, int3
     best->scores[at] = score, best->ids[at] = id;
 }
 
+static inline bool is_blocked(const uint8_t* blocked, long row) { return blocked && blocked[row >> 3] >> (row & 7) & 1; }
+
 // Rows come with rising ids, so that of equals the first stays.
 template <class S> static void offer(const Best<S>* best, long row, S score, const uint8_t* blocked) {
-    if (!(score > best->scores[0]) || (blocked && blocked[row >> 3] >> (row & 7) & 1)) return;
+    if (!(score > best->scores[0]) || is_blocked(blocked, row)) return;
     sift(best, best->k, score, (int32_t)row);
 }
 
@@ -79,7 +81,7 @@ static void cut(Pool* pool) {
     pool->size = pool->many, pool->worst = score_of_key(pool->keys[pool->many - 1]);
 }
 static inline void offer(Pool* pool, long row, float score, const uint8_t* blocked) {
-    if (!(score > pool->worst) || (blocked && blocked[row >> 3] >> (row & 7) & 1)) return;
+    if (!(score > pool->worst) || is_blocked(blocked, row)) return;
     pool->keys[pool->size++] = key_of(score, (int32_t)row);
     if (pool->size == pool->room) cut(pool);
 }

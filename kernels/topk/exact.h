@@ -24,8 +24,6 @@ struct Exact {
     double error, length;   // no row is farther from its int8 form; none of these is longer
 };
 
-static inline bool is_blocked(const uint8_t* blocked, long row) { return blocked && blocked[row >> 3] >> (row & 7) & 1; }
-
 static void settle(const Exact* e, std::vector<uint64_t>& keys) {
     const Floats table = {e->floats, nullptr, nullptr, e->bias};
 #if AISLE_X86

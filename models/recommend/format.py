@@ -116,9 +116,9 @@ def scaled(vectors: np.ndarray) -> np.ndarray:
 
 def quantised(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The table as whole numbers: int8 (n, d) from -127 to 127 and float32 (n,) with vectors ~ codes * scale[:, None]."""
-    scale = np.abs(vectors).max(axis=1, initial=0) / 127
+    scale = (np.abs(vectors).max(axis=1, initial=0) / 127).astype(np.float32)
     codes = np.rint(vectors / np.where(scale > 0, scale, 1)[:, None]).astype(np.int8)
-    return codes, scale.astype(np.float32)
+    return codes, scale
 
 
 # ---- on disk

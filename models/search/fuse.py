@@ -119,10 +119,11 @@ def weight_of(grasp: float) -> float:
     return GRASPED * grasp + UNGRASPED * (1 - grasp)
 
 
-def cheaper(price: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """float32 (n,): CHEAP for the cheapest row that the words find, nothing for the dearest and for those without a price."""
+def cheaper(price: np.ndarray, words: np.ndarray, allowed: Allowed) -> np.ndarray:
+    """float32 (n,): CHEAP for the cheapest allowed row that the words find, nothing for the dearest and where no price is."""
     made = np.zeros(len(price), np.float32)
     rows = np.flatnonzero((words > 0) & ~np.isnan(price))
+    rows = rows[allowed.has(rows)]
     prices, place = np.unique(price[rows], return_inverse=True)          # what costs the same is as cheap
     made[rows] = CHEAP * (1 - place / max(len(prices) - 1, 1))
     return made

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ...kernels import mmr
+from ..recommend.format import scaled
 from .ranking import Ranking
 from .rules import Rules
 from .snapshot import Snapshot
 
+QUICK = 2000               # places times window: some 20 ms at the worst, in a catalogue of 100,000 sorted against us
 # rows (m,) -> how alike each two of them are, float32 (m, m), 1 the same, 0 nothing in common
 Likeness = Callable[[np.ndarray], np.ndarray]
 
@@ -35,8 +37,9 @@ def choose(ranking: Ranking, snapshot: Snapshot, rules: Rules, count: int, liken
     out, chosen = np.full(count, -1, np.int32), 0
     while True:
         worth = (1 - rules.diversity) * ((scores.astype(np.float64) - least) / span)
-        before, chosen = chosen, mmr(worth, out=out, weight=rules.diversity, alike=likeness(rows) if rules.diversity else None,
-                     codes=np.stack([column[rows] for column in columns]), caps=caps, begun=chosen)
+        before, codes = chosen, np.stack([column[rows] for column in columns])
+        chosen = mmr(worth, out=out, weight=rules.diversity, alike=likeness(rows) if rules.diversity else None, codes=codes,
+                     caps=caps, begun=before)
         place = out[:chosen]
         if chosen in (count, before) or len(found) < window:       # where it is shorter, the ranking had no more
             break
@@ -53,26 +56,24 @@ def closed(chosen: np.ndarray, snapshot: Snapshot, rules: Rules) -> np.ndarray:
     made = np.zeros(len(snapshot), bool)
     made[chosen] = True
     for most, column in ((rules.per_brand, snapshot.brand), (rules.per_category, snapshot.category)):
-        codes, counts = np.unique(column[chosen], return_counts=True)
-        full = codes[(counts >= most) & (codes != 0)] if most else ()
-        if len(full):
-            made |= np.isin(column, full)
+        if most:
+            full = np.bincount(column[chosen], minlength=int(column.max()) + 1) >= most
+            full[0] = False
+            made |= full[column]
     return made
+
+
+def is_quick(rules: Rules, count: int) -> bool:
+    """Whether the choice cannot hold up an event loop: with caps each of `count` places may cost a search and its window."""
+    return not (rules.per_brand or rules.per_category) or count * max(rules.window, count) <= QUICK
 
 
 def by_vectors(floats: np.ndarray, units: bool = False) -> Likeness:
     """Cosine of two rows' vectors, float32 (n, d); 0 where it is below, and for a row of zeros. `units`: each has length 1."""
     def likeness(rows: np.ndarray) -> np.ndarray:
-        some = floats[rows] if units else unit(floats[rows])
+        some = floats[rows] if units else scaled(floats[rows])
         return np.maximum(some @ some.T, 0)
     return likeness
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1, float32; rows of zeros stay."""
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    made: np.ndarray = vectors / np.where(length > 0, length, 1)[:, None]
-    return made
 
 
 def by_facts(snapshot: Snapshot) -> Likeness:

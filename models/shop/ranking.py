@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ...kernels import exact
+from ..recommend.format import quantised
 from .rules import Allowed
 
 LINE = 64                  # bytes
@@ -87,7 +88,7 @@ class Vectors:
         if not len(rows):
             return
         self._reserve(int(rows.max()) + 1)
-        codes, scale = whole_numbers(vectors)
+        codes, scale = quantised(vectors)
         beside = np.full((len(rows), self.codes.shape[1] * 4), 128, np.uint8)
         beside[:, :self.depth] = codes.view(np.uint8) ^ 128
         self.floats[rows], self.scale[rows] = vectors, scale
@@ -151,10 +152,3 @@ class ByVectors:
               blocked=self.allowed.bitmap, bias=self.bias, extra_rows=self.extra[0], extra=self.extra[1])
         some = rows >= 0           # a score that is no number has no place
         return (rows if some.all() else rows[some]).astype(np.int64), scores if some.all() else scores[some]
-
-
-def whole_numbers(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (m, d) as int8 (m, d) from -127 to 127 and float32 (m,): vectors ~ codes * scale[:, None]."""
-    scale = (np.abs(vectors).max(axis=1, initial=0) / 127).astype(np.float32)
-    codes = np.rint(vectors / np.where(scale > 0, scale, 1)[:, None]).astype(np.int8)
-    return codes, scale

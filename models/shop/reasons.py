@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .choose import unit
+from ..recommend.format import scaled
 from .past import BUY, CART, VIEW, Past
 from .snapshot import Snapshot
 from .taste import Taste
@@ -110,7 +110,7 @@ def likeness(rows: Sequence[int], known: Known) -> np.ndarray:
     if known.taste is None:
         return np.zeros((len(rows), len(known.newest)), np.float32)
     one, two = known.taste.vectors.floats[rows], known.vectors
-    made: np.ndarray = one @ two.T if known.taste.fitted.unit else unit(one) @ unit(two).T
+    made: np.ndarray = one @ two.T if known.taste.fitted.unit else scaled(one) @ scaled(two).T
     return made
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ...models.bundle import Bundle, BundleError, TensorSpec
 from ...models.recommend.format import fitted_of, history
 from ...models.shop.catalogue import Catalogue
+from ...models.shop.choose import is_quick
 from ...models.shop.item import MAX_ID, Item, ShopError
 from ...models.shop.read import MAX_ITEMS
 from ...models.shop.rules import Masks
@@ -213,7 +214,7 @@ async def items(ask: AskItems, asset: Asset, engine: Engine, stages: dict[str, f
                                    at_once_us=ENCODER_US)
         stages["encode_history"] = (perf_counter() - at) * 1e3
     found: FoundItems
-    if len(snapshot) <= AT_ONCE:
+    if len(snapshot) <= AT_ONCE and is_quick(ask.rules, ask.count):
         found = answer(asset, snapshot, ask, past, taste)
     else:
         found = await engine.offload(answer, asset, snapshot, ask, past, taste)

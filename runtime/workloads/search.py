@@ -26,7 +26,7 @@ from ...models.search.likeness import BATCH, Likeness
 from ...models.search.meaning import question_text
 from ...models.search.why import Why, Whys
 from ...models.shop.catalogue import Catalogue
-from ...models.shop.choose import by_facts, choose
+from ...models.shop.choose import by_facts, choose, is_quick
 from ...models.shop.rules import Masks, Rules, why_none
 from ...models.shop.snapshot import Snapshot
 from ...models.shop.taste import Taste
@@ -149,7 +149,7 @@ async def run(request: Request, engine: Engine, searcher: Searcher) -> Verdict:
     stages = {"understand": (perf_counter() - start) * 1e3}
     query, meaning = (await encode(asked, engine, searcher, stages)) if request.meaning else (None, OFF)
     at = perf_counter()
-    if len(searcher.catalogue.snapshot) <= AT_ONCE:
+    if len(searcher.catalogue.snapshot) <= AT_ONCE and is_quick(request.rules, request.count):
         verdict = answer(request, asked, query, meaning, searcher)
     else:
         verdict = await engine.offload(answer, request, asked, query, meaning, searcher)
@@ -258,7 +258,7 @@ def answer(request: Request, asked: Understood, query: np.ndarray | None, meanin
         words[:] = 1.0
     words /= max(1.0 if only_rules else found.most, 1e-9)
     view = searcher.likeness.view(len(snapshot)) if query is not None and not only_rules and len(snapshot) else None
-    low_price = cheaper(snapshot.price, words) if asked.cheap else None
+    low_price = cheaper(snapshot.price, words, free) if asked.cheap else None
     ranking = Fused(words, free, view, query if view is not None else None, low_price, weight_of(index.grasp(asked)),
                     liked(request, snapshot, searcher))
     rows, scores = choose(ranking, snapshot, request.rules, request.count, by_facts(snapshot)) if not asked.empty else ([], [])

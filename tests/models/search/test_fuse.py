@@ -81,10 +81,18 @@ def test_what_is_far_from_the_very_best_stays_out_without_it(seed: int) -> None:
 
 def test_a_low_price_counts_only_among_what_the_words_find() -> None:
     price, words = np.array([30, 10, np.nan, 20, 1], np.float32), np.array([1, 1, 1, 0.5, 0], np.float32)
-    found = fuse.cheaper(price, words)
+    every = Allowed.of(np.ones(5, bool))
+    found = fuse.cheaper(price, words, every)
     assert found.tolist() == pytest.approx([0, fuse.CHEAP, 0, fuse.CHEAP / 2, 0])
-    assert fuse.cheaper(price, np.zeros(5, np.float32)).tolist() == [0] * 5
+    assert fuse.cheaper(price, np.zeros(5, np.float32), every).tolist() == [0] * 5
 
 
 def test_what_costs_the_same_is_as_cheap() -> None:
-    assert fuse.cheaper(np.full(4, 5, np.float32), np.ones(4, np.float32)).tolist() == pytest.approx([fuse.CHEAP] * 4)
+    found = fuse.cheaper(np.full(4, 5, np.float32), np.ones(4, np.float32), Allowed.of(np.ones(4, bool)))
+    assert found.tolist() == pytest.approx([fuse.CHEAP] * 4)
+
+
+def test_what_may_not_be_shown_is_no_scale_of_what_is_cheap() -> None:
+    free = np.array([True, True, False, False])
+    found = fuse.cheaper(np.array([20, 30, 1, 900], np.float32), np.ones(4, np.float32), Allowed.of(free))
+    assert found.tolist() == pytest.approx([fuse.CHEAP, 0, 0, 0])

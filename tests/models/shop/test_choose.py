@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aisle.kernels import weighed
 from aisle.models.shop.catalogue import Catalogue
-from aisle.models.shop.choose import by_facts, by_vectors, choose
+from aisle.models.shop.choose import by_facts, by_vectors, choose, is_quick
 from aisle.models.shop.item import Item, ShopError
 from aisle.models.shop.ranking import ByScore, ByVectors, Vectors
 from aisle.models.shop.rules import Allowed, Filters, Masks, Rules
@@ -163,3 +163,8 @@ def test_diversity_spreads_and_without_it_order_is_the_score_alone() -> None:
 def test_rules_that_make_no_sense_are_a_sentence(wrong: dict) -> None:
     with pytest.raises(ShopError, match="expected diversity from 0 to 1"):
         Rules(**wrong)
+
+
+def test_only_caps_over_large_lists_are_slow() -> None:
+    assert is_quick(Rules(per_brand=2), 20) and is_quick(Rules(window=1000, diversity=0.3), 100)
+    assert not is_quick(Rules(per_brand=2), 100) and not is_quick(Rules(per_category=1, window=1000), 10)

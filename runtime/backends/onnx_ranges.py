@@ -15,7 +15,7 @@ WAYS = (SQUARES, WHOLE)
 LEVELS = 255                        # steps of 8 bits
 KEPT = 2048                         # values of a tensor that are kept of one sample
 MOST = 1 << 17                      # and at most in all
-SHARES = np.linspace(1.0, 0.2, 33)  # of the whole range, among which the least error is looked for
+SHARES = np.linspace(1.0, 0.2, 33).tolist()  # of the whole range, among which the least error is looked for
 MEANS = 32                          # samples by whose means biases are set
 HELD_BYTES = 1 << 29                # what their tensors may take together
 Feed = Mapping[str, np.ndarray]
@@ -91,7 +91,7 @@ def least_squares(values: np.ndarray, low: float, high: float) -> tuple[float, f
         ends = {(low * share, high * share), (low, high * share), (low * share, high)}
         for lower, upper in sorted(ends):
             step = (upper - lower) / LEVELS
-            if step <= 0:
+            if step < np.finfo(np.float32).tiny:         # nothing to round: float32 divides by less as by zero
                 continue
             zero = round(-lower / step)
             off = (np.clip(np.rint(values / np.float32(step)) + zero, 0, LEVELS) - zero) * np.float32(step) - values

@@ -15,7 +15,8 @@ static void scan_packed(const Table* t, long first, long last, int d, const int8
         const V offset = _mm512_set1_epi32(q.offset[0]);
         const float gain = gains ? *gains : 1.f;
         for (; row < last; row += STEP) {
-            if (t->blocked && all_blocked<STEP>(t->blocked, row)) continue;
+            const uint32_t out = t->blocked ? blocked_of<STEP>(t->blocked, row) : 0;
+            if (out == (1u << STEP) - 1) continue;
             const int8_t* block = t->rows + row * 64;
             V even = offset, odd = _mm512_setzero_si512();
 #pragma GCC unroll 8
@@ -23,10 +24,10 @@ static void scan_packed(const Table* t, long first, long last, int d, const int8
                 even = _mm512_dpbusd_epi32(even, _mm512_loadu_si512(block + u * 64), codes[u]);
                 odd = _mm512_dpbusd_epi32(odd, _mm512_loadu_si512(block + u * 64 + 64), codes[u + 1]);
             }
-            uint32_t above = finish(t, row, _mm512_add_epi32(even, odd), gain, worst_of(best), scores);
+            uint32_t above = finish(t, row, _mm512_add_epi32(even, odd), gain, worst_of(best), scores) & ~out;
             for (; __builtin_expect(above != 0, 0); above &= above - 1) {
                 const int lane = __builtin_ctz(above);
-                offer(best, row + lane, scores[lane], t->blocked);
+                offer(best, row + lane, scores[lane], nullptr);
             }
         }
         return;

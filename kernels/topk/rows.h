@@ -9,14 +9,17 @@ struct Table {
     const float* bias;     // each row's, or null
 };
 
-template <int step> static inline bool all_blocked(const uint8_t* blocked, long row) {
+// Which of `step` rows are blocked, one bit a row.
+template <int step> static inline uint32_t blocked_of(const uint8_t* blocked, long row) {
     if (step == 16) {
         uint16_t bits;
         memcpy(&bits, blocked + (row >> 3), 2);
-        return bits == 0xFFFF;
+        return bits;
     }
-    if (step == 8) return blocked[row >> 3] == 0xFF;
-    return (blocked[row >> 3] >> (row & 4) & 15) == 15;
+    return step == 8 ? blocked[row >> 3] : blocked[row >> 3] >> (row & 4) & 15;
+}
+template <int step> static inline bool all_blocked(const uint8_t* blocked, long row) {
+    return blocked_of<step>(blocked, row) == (1u << step) - 1;
 }
 
 template <class S> static inline S score_of(const Table* t, long row, int32_t sum, float gain);
